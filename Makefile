@@ -43,7 +43,7 @@ bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks $(ARGS)
 
 COMPILE = .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --group dev \
-	--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --upgrade
+	--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --no-strip-extras --upgrade
 lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet uv

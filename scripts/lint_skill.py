@@ -143,7 +143,7 @@ class Skill:
         versions: dict[str, list[str]] = {}
         lock = self.read(self.root / "requirements.lock")
         for name, version in re.findall(
-            r"^([a-z0-9-]+)==([^\s;]+)", lock, re.MULTILINE
+            r"^([a-z0-9-]+)(?:\[.*\])?==([^\s;]+)", lock, re.MULTILINE
         ):
             versions.setdefault(name, []).append(version)
         return versions

@@ -131,7 +131,7 @@ quart==0.22.0 ; python_full_version < '3.13' \\
     --hash=sha256:0
 quart==0.23.1 ; python_full_version >= '3.13' \\
     --hash=sha256:1
-quart-schema==0.25.0 \\
+quart-schema[pydantic]==0.25.0 \\
     --hash=sha256:2
 """
 PYPROJECT = """\
