@@ -383,47 +383,49 @@ def check_budgets(skill: Skill) -> Iterator[Finding]:
 
 
 def check_snippets(skill: Skill) -> Iterator[Finding]:
-    for page in skill.pages:
-        stems = sources(page.name)
-        shown: dict[str, set[str]] = {section: set() for section in stems}
-        for fence in page.fences:
-            place = f"{page.place}:{fence.start}"
+    for path in skill.documents:
+        for fence in fences(skill.read(path)):
+            place = f"{skill.place(path)}:{fence.start}"
             if not fence.language.startswith("py"):
                 if fence.source:
                     yield Finding(
                         place, f"only Python has a source, not {fence.info}", "drop it"
                     )
-                continue
-            stem = stems.get(fence.section)
-            if not fence.source:
+            elif not fence.source:
                 yield Finding(
                     place,
                     "the Python fence names no source",
-                    f"write ```python {stem or 'examples/' + page.name}.py",
+                    "write ```python examples/NAME.py, or ::name behind it",
                 )
-            elif stem is None or not belongs(fence.source, stem):
-                where = f"only {stem}" if stem else "no Python"
+            elif (code := expected(skill, fence.source)) is None:
                 yield Finding(
                     place,
-                    f"{fence.source} stands under {fence.section}",
-                    f"show {where} there",
+                    f"{fence.source} does not exist",
+                    "name a file, or a top-level definition of one",
                 )
-            else:
+            elif code != fence.content:
+                yield Finding(place, f"differs from {fence.source}", FIX)
+
+
+def check_placement(skill: Skill) -> Iterator[Finding]:
+    for page in skill.pages:
+        stems = sources(page.name)
+        shown: dict[str, set[str]] = {section: set() for section in stems}
+        for fence in page.fences:
+            stem = stems.get(fence.section)
+            if not fence.language.startswith("py"):
+                continue
+            if stem is not None and belongs(fence.source, stem):
                 shown[fence.section].add(fence.source)
-                code = expected(skill, fence.source)
-                if code is None:
-                    yield Finding(
-                        place,
-                        f"{fence.source} does not exist",
-                        "name a top-level definition",
-                    )
-                elif code != fence.content:
-                    yield Finding(place, f"differs from {fence.source}", FIX)
-        whole = [skill.place(path) for path in skill.modules("examples", page.name)]
-        for source in whole:
-            if source not in shown["Do"] and snippet(
-                skill.read(skill.root / source), ""
-            ):
+            else:
+                yield Finding(
+                    f"{page.place}:{fence.start}",
+                    f"{fence.source} stands under {fence.section}",
+                    f"show {f'only {stem}' if stem else 'no Python'} there",
+                )
+        for path in skill.modules("examples", page.name):
+            source = skill.place(path)
+            if source not in shown["Do"] and snippet(skill.read(path), ""):
                 yield Finding(
                     page.place,
                     f"Do does not show {source}",
@@ -667,6 +669,7 @@ RULES: list[Callable[[Skill], Iterable[Finding]]] = [
     check_sections,
     check_budgets,
     check_snippets,
+    check_placement,
     check_links,
     check_see_also,
     check_examples,
@@ -678,39 +681,32 @@ RULES: list[Callable[[Skill], Iterable[Finding]]] = [
 ]
 
 
-def with_snippets(skill: Skill, page: Page) -> str:
-    lines = page.text.splitlines(keepends=True)
-    stems = sources(page.name)
-    for fence in reversed(page.fences):
-        stem = stems.get(fence.section)
-        if stem and fence.language.startswith("py") and belongs(fence.source, stem):
-            code = expected(skill, fence.source)
-            if code is not None:
-                lines[fence.start : fence.end] = [code]
+def with_snippets(skill: Skill, text: str) -> str:
+    lines = text.splitlines(keepends=True)
+    for fence in reversed(list(fences(text))):
+        code = expected(skill, fence.source) if fence.source else None
+        if code is not None:
+            lines[fence.start : fence.end] = [code]
     return "".join(lines)
 
 
-def with_routing(skill: Skill) -> str:
+def with_routing(skill: Skill, text: str) -> str:
     whens = {page.name: page.when for page in skill.pages}
 
     def row(match: re.Match[str]) -> str:
         page = match["page"]
         return f"| {whens.get(page, match['when'])} | [{page}](patterns/{page}.md) |"
 
-    return ROW.sub(row, skill.read(skill.root / "SKILL.md"))
+    return ROW.sub(row, text)
 
 
 def fix(skill: Skill) -> Iterator[str]:
     """Rewrite what can be derived and name each file that changed."""
     for path in skill.documents:
         text = skill.read(path)
-        if path.parent.name == "patterns":
-            text = with_snippets(skill, Page(path, text))
-        elif path.name == "SKILL.md":
-            text = with_routing(skill)
-        text = formatted(text)
-        if text != skill.read(path):
-            path.write_text(text, encoding="utf-8")
+        fixed = formatted(with_routing(skill, with_snippets(skill, text)))
+        if fixed != text:
+            path.write_text(fixed, encoding="utf-8")
             yield skill.place(path)
 
 

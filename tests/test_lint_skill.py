@@ -287,7 +287,7 @@ SEEDED = {
     "fence without source": (
         ("patterns/greeting.md", "```sh", "```python"),
         "patterns/greeting.md:19: the Python fence names no source; "
-        "write ```python examples/greeting.py",
+        "write ```python examples/NAME.py, or ::name behind it",
     ),
     "Python under Why": (
         (
@@ -315,7 +315,7 @@ SEEDED = {
     "definition that is not there": (
         ("patterns/greeting.md", "::silent", "::absent"),
         "patterns/greeting.md:27: examples/dont/greeting.py::absent does not exist; "
-        "name a top-level definition",
+        "name a file, or a top-level definition of one",
     ),
     "file that is not there": (
         (
@@ -324,7 +324,7 @@ SEEDED = {
             "tests/test_greeting/a.py::",
         ),
         "patterns/greeting.md:39: tests/test_greeting/a.py::test_it_greets does not "
-        "exist; name a top-level definition",
+        "exist; name a file, or a top-level definition of one",
     ),
     "part of the example": (
         (
