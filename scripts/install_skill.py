@@ -24,6 +24,7 @@ USED_BY_AGENTS = [
     "patterns",
     "examples",
     "scripts/check_app.py",
+    "scripts/check_app_rules",
 ]
 NOT_COPIED = shutil.ignore_patterns("dont", "__pycache__", "*.pyc", ".*")
 AGENTS = {
