@@ -67,10 +67,9 @@ def ready(command: str, address: str, secret: str) -> str:
 
 def launch(name: str, path: Path, address: str) -> list[str]:
     """The launch that the page names: the example's own `main()`, or Hypercorn's."""
-    functions = [
-        node.name for node in ast.parse(path.read_text()).body if hasattr(node, "name")
-    ]
-    if "main" in functions:
+    functions = {getattr(node, "name", "") for node in ast.parse(path.read_text()).body}
+    package = path.name == "__init__.py"
+    if "main" in functions or (package and path.with_name("__main__.py").is_file()):
         return [sys.executable, "-m", f"examples.{name}"]
     target = f"examples.{name}:create_app()"
     return [sys.executable, "-m", "hypercorn", "-w", "0", "-b", address, target]
