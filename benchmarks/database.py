@@ -23,21 +23,22 @@ UPDATES = 320
 AT_ONCE = 16
 
 
-def plain(url: str, *, careless: bool = False) -> Quart:
+def use_wal(connection: DBAPIConnection, _: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+def plain(url: str, *, careless: bool = False, wal: bool = False) -> Quart:
     """The least that SQLAlchemy needs; careless commits twice and refreshes."""
     app = Quart("careless" if careless else "plain")
 
     @app.while_serving
     async def database() -> AsyncGenerator[None, None]:
         engine = create_async_engine(url)
-
-        @event.listens_for(engine.sync_engine, "connect")
-        def configure(connection: DBAPIConnection, _: object) -> None:
-            cursor = connection.cursor()
-            cursor.execute("PRAGMA journal_mode=WAL")
-            cursor.execute("PRAGMA synchronous=NORMAL")
-            cursor.close()
-
+        if wal:
+            event.listen(engine.sync_engine, "connect", use_wal)
         app.extensions["sessions"] = async_sessionmaker(engine, expire_on_commit=False)
         async with engine.begin() as connection:
             await connection.run_sync(Base.metadata.create_all)
@@ -124,12 +125,13 @@ async def figures(rounds: int) -> list[Figure]:
             "plain": await serving(plain, "plain"),
             "do": await serving(database_sessions.create_app, "do"),
             "careless": await serving(plain, "careless", careless=True),
+            "wal": await serving(plain, "wal", wal=True),
         }
         writes = await cpu_seconds(
             {name: requests(app, REQUESTS, 201, post) for name, app in apps.items()},
             rounds,
         )
-        del apps["careless"]
+        del apps["careless"], apps["wal"]
         reads = await cpu_seconds(
             {name: requests(app, REQUESTS, 200, get) for name, app in apps.items()},
             rounds,
@@ -139,6 +141,11 @@ async def figures(rounds: int) -> list[Figure]:
         Figure("database read, CPU", read, ratios(reads["do"], reads["plain"]), 1.1),
         Figure(
             "database write, CPU", write, ratios(writes["do"], writes["plain"]), 1.1
+        ),
+        Figure(
+            "database write, CPU",
+            "the same in WAL, unlocked",
+            ratios(writes["do"], writes["wal"]),
         ),
         Figure(
             "commit, refresh, commit, CPU",
