@@ -87,6 +87,22 @@ def test_commands_are_ready_to_paste() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("lifespan", "examples.lifespan"),
+        ("websocket_broadcast", "examples.websocket_broadcast"),
+        (
+            "websockets",
+            "hypercorn -w 0 -b 127.0.0.1:1 examples.websockets:create_app()",
+        ),
+    ],
+)
+def test_an_example_with_a_main_starts_itself(name: str, command: str) -> None:
+    launched = serve.launch(name, serve.modules()[name], "127.0.0.1:1")
+    assert launched == [sys.executable, "-m", *command.split()]
+
+
 def test_an_unknown_example_is_a_usage_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
