@@ -76,13 +76,15 @@ def create_app(
 
     async def write(job: Job) -> None:
         try:
-            async with slots, asyncio.TaskGroup() as group:
+            async with slots:
                 job.state = "running"
-                parts = [
-                    group.create_task(asyncio.to_thread(render, job.member_id, part))
-                    for part in PARTS
+                work = [
+                    asyncio.to_thread(render, job.member_id, part) for part in PARTS
                 ]
-            job.report = " ".join(part.result() for part in parts)
+                parts = await asyncio.gather(*work, return_exceptions=True)
+            if errors := [part for part in parts if isinstance(part, Exception)]:
+                raise ExceptionGroup("the report failed", errors)
+            job.report = " ".join(map(str, parts))
             job.state = "done"
         except Exception:
             job.state = "failed"
@@ -97,12 +99,12 @@ def create_app(
             raise ServiceUnavailable(retry_after=5)
         app.add_background_task(work, *args)
 
-    @app.post("/members/<int:member_id>/welcome")
+    @app.post("/members/<int(min=1, max=2147483647):member_id>/welcome")
     async def welcome(member_id: int) -> ResponseReturnValue:
         in_background(deliver, member_id)
         return {"state": "queued"}, 202
 
-    @app.post("/members/<int:member_id>/reports")
+    @app.post("/members/<int(min=1, max=2147483647):member_id>/reports")
     async def order(member_id: int) -> ResponseReturnValue:
         job = Job(member_id)
         in_background(write, job)

@@ -251,10 +251,55 @@ async def test_no_more_reports_run_at_once_than_allowed() -> None:
         return part
 
     app = create_app(render=render, concurrency=2)
-    for member_id in range(6):
+    for member_id in range(1, 7):
         await order(app.test_client(), member_id)
     await finish(app)
     assert peak == 2
+
+
+class HalfFailing:
+    """Renders reports whose payments fail while their visits wait for `release`."""
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.inside: set[int] = set()
+        self.together = threading.Event()
+        self.most = 0
+        self.begun = {member_id: threading.Event() for member_id in (1, 2, 3)}
+
+    def render(self, member_id: int, part: str) -> str:
+        if part == "payments":
+            assert self.begun[member_id].wait(10)
+            raise LookupError("no payments")
+        self.inside.add(member_id)
+        self.begun[member_id].set()
+        self.most = max(self.most, len(self.inside))
+        if len(self.inside) == 2:
+            self.together.set()
+        assert self.release.wait(10)
+        self.inside.discard(member_id)
+        return part
+
+
+async def test_a_failing_part_keeps_the_slot_till_its_siblings_end() -> None:
+    half = HalfFailing()
+    app = create_app(render=half.render, concurrency=1)
+    for member_id in (1, 2, 3):
+        await order(app.test_client(), member_id)
+    assert not await asyncio.to_thread(half.together.wait, 0.3)
+    half.release.set()
+    await finish(app)
+    assert half.most == 1
+
+
+async def test_dont_group_of_threads_frees_the_slot_too_early() -> None:
+    half = HalfFailing()
+    app = dont.group_of_threads(half.render)
+    for member_id in (1, 2, 3):
+        await order(app.test_client(), member_id)
+    assert await asyncio.to_thread(half.together.wait, 10)
+    half.release.set()
+    await finish(app)
 
 
 async def test_a_full_app_answers_503_and_recovers() -> None:
@@ -279,7 +324,7 @@ async def test_only_the_last_reports_are_kept() -> None:
     app = create_app(kept=2)
     client = app.test_client()
     locations = []
-    for member_id in range(4):
+    for member_id in range(1, 5):
         locations.append(await order(client, member_id))
         await finish(app)
     codes = [(await client.get(location)).status_code for location in locations]
@@ -307,7 +352,7 @@ async def test_a_failed_report_says_so_and_logs_why(
     location = await order(client)
     await finish(app)
     assert await state(client, location) == "failed"
-    assert "ExceptionGroup: unhandled errors in a TaskGroup" in caplog.text
+    assert "ExceptionGroup: the report failed" in caplog.text
     assert "LookupError: no visits" in caplog.text
 
 

@@ -50,6 +50,23 @@ def publish_on_the_loop(send_welcome: Task[[int], None]) -> Quart:
     return app
 
 
+def group_of_threads(render: Callable[[int, str], str]) -> Quart:
+    app = Quart(__name__)
+    slots = asyncio.Semaphore(1)
+
+    async def write(member_id: int) -> None:
+        async with slots, asyncio.TaskGroup() as group:
+            for part in ("payments", "visits"):
+                group.create_task(asyncio.to_thread(render, member_id, part))
+
+    @app.post("/members/<int:member_id>/reports")
+    async def order(member_id: int) -> ResponseReturnValue:
+        app.add_background_task(write, member_id)
+        return {"state": "queued"}, 202, {"Location": "/reports/1"}
+
+    return app
+
+
 def endless_background_task(digest: Callable[[], Awaitable[None]]) -> Quart:
     app = Quart(__name__)
 
