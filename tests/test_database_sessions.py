@@ -4,7 +4,7 @@ import logging
 import socket
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
@@ -191,6 +191,15 @@ async def test_dont_default_engine_loses_a_visit_in_silence(url: str) -> None:
                 member.visits += 1
         async with sessions() as session:
             assert await session.scalar(select(Member.visits)) == 1
+
+
+@pytest.mark.parametrize("option", ["", "?timeout=30"])
+async def test_dont_default_engine_loses_it_in_wal_too(
+    url: str, path: Path, option: str
+) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA journal_mode=WAL").fetchall() == [("wal",)]
+    await test_dont_default_engine_loses_a_visit_in_silence(url + option)
 
 
 async def test_dont_begin_deferred_is_locked_at_once(

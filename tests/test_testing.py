@@ -241,6 +241,16 @@ async def test_dont_a_flask_client_gets_the_traceback(errors: list[Exception]) -
     errors.clear()
 
 
+async def test_debug_skips_the_handler_of_500_too(errors: list[Exception]) -> None:
+    app = create_app()
+    app.register_error_handler(500, lambda error: ("our page", 500))
+    app.add_url_rule("/secret", view_func=secret)
+    app.config["DEBUG"] = True
+    answer = await app.test_client().get("/secret")
+    assert "<div>hunter2</div>" in await answer.get_data(as_text=True)
+    errors.clear()
+
+
 async def secret() -> None:
     password = "hunter2"  # noqa: F841
     raise LookupError("secret")
