@@ -18,9 +18,12 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
+import check_app
 import mdformat
 import skills_ref
 import yaml
+from check_app_rules import RULES as APP_RULES
+from check_app_rules.project import Project
 from markdown_it import MarkdownIt
 from packaging.specifiers import SpecifierSet
 from serve import commands
@@ -334,7 +337,7 @@ def check_files(skill: Skill) -> Iterator[Finding]:
             yield Finding(
                 skill.place(path), "no page shows it", f"add patterns/{path.stem}.md"
             )
-    scripts = {path.stem for path in (skill.root / "scripts").glob("*.py")}
+    scripts = {path.stem for path in (skill.root / "scripts").iterdir()}
     for path in sorted((skill.root / "tests").glob("test_*.py")):
         subject = path.stem.removeprefix("test_")
         if not any(
@@ -523,13 +526,8 @@ def private_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 def check_dont(skill: Skill) -> Iterator[Finding]:
     for page in skill.pages:
-        tested: set[str] = set()
-        for path in skill.modules("tests", f"test_{page.name}"):
-            for node in ast.walk(skill.tree(path)):
-                if isinstance(node, DEFINITIONS) and node.name.startswith("test_dont_"):
-                    tested |= names_used(node)
         for path, node in mistakes(skill, page):
-            if node.name not in tested:
+            if node.name not in tested_mistakes(skill, page):
                 yield Finding(
                     f"{skill.place(path)}:{node.lineno}",
                     f"no test_dont_ uses {node.name}",
@@ -538,17 +536,57 @@ def check_dont(skill: Skill) -> Iterator[Finding]:
 
 
 def mistakes(skill: Skill, page: Page) -> Iterator[tuple[Path, Definition]]:
-    """The public definitions of a Don't that no other definition of it uses."""
+    """The public definitions of a Don't, without what only its others use."""
+    shown = {fence.source for fence in page.fences} | tested_mistakes(skill, page)
     for path in skill.modules("examples/dont", page.name):
         definitions = [n for n in skill.tree(path).body if isinstance(n, DEFINITIONS)]
         for node in definitions:
             others = [names_used(other) for other in definitions if other is not node]
-            if not node.name.startswith("_") and not any(
-                node.name in u for u in others
-            ):
+            helps = any(node.name in used for used in others)
+            alone = not helps or {node.name, printed_as(skill, path, node)} & shown
+            if alone and not node.name.startswith("_"):
                 yield path, node
 
 
+def printed_as(skill: Skill, path: Path, node: Definition) -> str:
+    return f"{skill.place(path)}::{node.name}"
+
+
+def tested_mistakes(skill: Skill, page: Page) -> set[str]:
+    """The names that the test_dont_ functions of a pattern use."""
+    return {
+        name
+        for path in skill.modules("tests", f"test_{page.name}")
+        for node in skill.tree(path).body
+        if isinstance(node, DEFINITIONS) and node.name.startswith("test_dont_")
+        for name in names_used(node)
+    }
+
+
+def check_rules(skill: Skill) -> Iterator[Finding]:
+    """RULES.md is what check_app prints; Why names the rules that find its Don'ts."""
+    table = skill.root / "RULES.md"
+    if not table.is_file() or skill.read(table) != check_app.table():
+        yield Finding("RULES.md", "it is not what the rules say", FIX)
+    project = Project([skill.root / "examples" / "dont"])
+    found = check_app.report_on(project, ["QP"], []).findings
+    for page in skill.pages:
+        named = set(re.findall(r"\bQP\d+\b", page.text))
+        for unknown in sorted(named - APP_RULES.keys()):
+            yield Finding(page.place, f"no rule is called {unknown}", "see RULES.md")
+        printed = {fence.source for fence in page.fences if fence.section == "Don't"}
+        for path, node in mistakes(skill, page):
+            if printed_as(skill, path, node) not in printed:
+                continue
+            lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+            ids = {f.id for f in found if f.path == str(path) and f.line in lines}
+            for missing in sorted(ids - named):
+                yield Finding(
+                    page.place, f"{missing} finds {node.name}", "name it under Why"
+                )
+
+
+@cache
 def names_used(tree: ast.AST) -> set[str]:
     """Names, attributes, and the targets of servers, as in "examples.dont.x:name()"."""
     names: set[str] = set()
@@ -630,6 +668,7 @@ def counts(skill: Skill) -> dict[str, int]:
         "snippets": sum(bool(fence.source) for p in skill.pages for fence in p.fences),
         "Don'ts": sum(len(list(mistakes(skill, page))) for page in skill.pages),
         "test functions": len(tests),
+        "rules": len(APP_RULES),
     }
 
 
@@ -681,6 +720,7 @@ RULES: list[Callable[[Skill], Iterable[Finding]]] = [
     check_see_also,
     check_examples,
     check_dont,
+    check_rules,
     check_versions,
     check_counts,
     check_todo,
@@ -709,9 +749,13 @@ def with_routing(skill: Skill, text: str) -> str:
 
 def fix(skill: Skill) -> Iterator[str]:
     """Rewrite what can be derived and name each file that changed."""
+    (skill.root / "RULES.md").touch()
     for path in skill.documents:
         text = skill.read(path)
-        fixed = formatted(with_routing(skill, with_snippets(skill, text)))
+        if path.name == "RULES.md":
+            fixed = check_app.table()
+        else:
+            fixed = formatted(with_routing(skill, with_snippets(skill, text)))
         if fixed != text:
             path.write_text(fixed, encoding="utf-8")
             yield skill.place(path)

@@ -1,8 +1,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import check_app
 import lint_skill
 import pytest
+from check_app_rules import RULES
 
 SKILL = """\
 ---
@@ -64,7 +66,7 @@ hypercorn "greeting:create_app()"
 Silence drives them away.
 
 ```python examples/dont/greeting.py::silent
-@dont
+@marked
 def silent() -> Quart:
     return Quart(__name__)
 ```
@@ -102,12 +104,14 @@ def create_app() -> Quart:
 DONT = '''\
 """Do not greet."""
 
+from quart import Quart
 
-def dont(function):
+
+def marked(function):
     return function
 
 
-@dont
+@marked
 def silent() -> Quart:
     return Quart(__name__)
 
@@ -143,18 +147,20 @@ dependencies = ["quart>=0.22,<0.24", "quart-schema[pydantic]>=0.25"]
 README = """\
 # quart-patterns
 
-1 patterns, 3 snippets, 2 test functions, 1 Don'ts.
+1 patterns, 3 snippets, 2 test functions, 1 Don'ts, {rules} rules.
 Python 3.11, Quart 0.22.0 and Quart 0.23.1.
 See [the licence](https://opensource.org/license/mit).
 """
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small skill in which nothing is wrong."""
+    monkeypatch.setattr(check_app, "table", lambda: "# Rules\n")
     texts = {
         "SKILL.md": SKILL.format(description="Use when " + 300 * "x"),
-        "README.md": README,
+        "README.md": README.format(rules=len(RULES)),
+        "RULES.md": "# Rules\n",
         "CHANGELOG.md": "# Changelog\n\n## 1.0.0\n\nThe first.\n",
         "pyproject.toml": PYPROJECT,
         "requirements.lock": LOCK,
@@ -202,6 +208,9 @@ def test_this_skill_is_clean(capsys: pytest.CaptureFixture[str]) -> None:
     assert (lint_skill.main([]), capsys.readouterr().out) == (0, "")
 
 
+DEBUGGED = """app = Quart(__name__)
+    app.config["DEBUG"] = True
+    return app"""
 EXACT = "run scripts/lint_skill.py --fix"
 SEEDED = {
     "unknown key": (
@@ -272,7 +281,7 @@ SEEDED = {
     ),
     "long page": (
         ("patterns/greeting.md", "People", 8000 * "x"),
-        "patterns/greeting.md: it has 8544 characters, 8000 are allowed; "
+        "patterns/greeting.md: it has 8546 characters, 8000 are allowed; "
         "cut it or split the pattern",
     ),
     "edited snippet": (
@@ -349,12 +358,12 @@ SEEDED = {
     ),
     "untested Don't": (
         ("tests/test_greeting.py", "dont.silent()", "dont"),
-        "examples/dont/greeting.py:9: no test_dont_ uses silent; "
+        "examples/dont/greeting.py:11: no test_dont_ uses silent; "
         "prove that it fails in tests/test_greeting.py",
     ),
     "Don't in a test of the Do": (
         ("tests/test_greeting.py", "test_dont_silent", "test_silent"),
-        "examples/dont/greeting.py:9: no test_dont_ uses silent; "
+        "examples/dont/greeting.py:11: no test_dont_ uses silent; "
         "prove that it fails in tests/test_greeting.py",
     ),
     "version that is not allowed": (
@@ -392,6 +401,18 @@ SEEDED = {
     "test removed": (
         ("tests/test_greeting.py", "async def test_it_greets", "async def greets"),
         "README.md: it does not say 1 test functions; count again",
+    ),
+    "stale rules": (
+        ("RULES.md", "# Rules", "# Rule"),
+        f"RULES.md: it is not what the rules say; {EXACT}",
+    ),
+    "unknown rule": (
+        ("patterns/greeting.md", "People", "QP999 finds it. People"),
+        "patterns/greeting.md: no rule is called QP999; see RULES.md",
+    ),
+    "rule not named": (
+        ("examples/dont/greeting.py", "return Quart(__name__)", DEBUGGED),
+        "patterns/greeting.md: QP604 finds silent; name it under Why",
     ),
     "something left to do": (
         ("examples/dont/greeting.py", "Do not greet.", "TO{} greet.".format("DO")),
