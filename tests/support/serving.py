@@ -1,0 +1,43 @@
+"""An app object behind a real Hypercorn in the test's own loop."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from quart import Quart
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what needs some turns of the loop; TimeoutError after five seconds."""
+    async with asyncio.timeout(5):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def serving(app: Quart, **options: Any) -> AsyncIterator[str]:
+    """Yield host:port; `options` are Hypercorn's. Close the clients before leaving."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    host, port = listener.getsockname()
+    outside = asyncio.all_tasks()
+    ending = asyncio.Event()
+    bind = f"fd://{listener.detach()}"
+    defaults = {"bind": bind, "graceful_timeout": 1, "loglevel": "WARNING"}
+    config = Config.from_mapping({**defaults, **options})
+    server = asyncio.create_task(serve(app, config, shutdown_trigger=ending.wait))
+    try:
+        yield f"{host}:{port}"
+    finally:
+        ending.set()
+        _, open_still = await asyncio.wait({server}, timeout=5)
+        while tasks := asyncio.all_tasks() - outside:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=1)
+        assert not open_still, "a connection was still open"
