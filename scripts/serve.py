@@ -95,6 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="quart-patterns-") as folder:
         environment = {
             "BIND": address,
+            "CORS_ORIGINS": "http://localhost:8000",
             "DATABASE_URL": f"sqlite+aiosqlite:///{folder}/app.sqlite3",
             "SECRET_KEY": secret,
         }
