@@ -1,7 +1,7 @@
 """Check that every snippet is tested code and that every link and figure is true.
 
     python scripts/lint_skill.py          report what is wrong
-    python scripts/lint_skill.py --fix    copy snippets and When lines, format markdown
+    python scripts/lint_skill.py --fix    copy snippets, When lines, rules and counts; format
 
 Exit codes: 0 clean, 1 findings, 2 usage or unreadable input.
 """
@@ -676,7 +676,7 @@ def check_counts(skill: Skill) -> Iterator[Finding]:
     readme = skill.read(skill.root / "README.md")
     for noun, count in counts(skill).items():
         if set(re.findall(rf"\b(\d+) {noun}\b", readme)) != {str(count)}:
-            yield Finding("README.md", f"it does not say {count} {noun}", "count again")
+            yield Finding("README.md", f"it does not say {count} {noun}", FIX)
 
 
 def check_todo(skill: Skill) -> Iterator[Finding]:
@@ -747,6 +747,12 @@ def with_routing(skill: Skill, text: str) -> str:
     return ROW.sub(row, text)
 
 
+def with_counts(skill: Skill, text: str) -> str:
+    for noun, count in counts(skill).items():
+        text = re.sub(rf"\b\d+ {noun}\b", f"{count} {noun}", text)
+    return text
+
+
 def fix(skill: Skill) -> Iterator[str]:
     """Rewrite what can be derived and name each file that changed."""
     (skill.root / "RULES.md").touch()
@@ -754,6 +760,8 @@ def fix(skill: Skill) -> Iterator[str]:
         text = skill.read(path)
         if path.name == "RULES.md":
             fixed = check_app.table()
+        elif path.name == "README.md":
+            fixed = formatted(with_counts(skill, with_snippets(skill, text)))
         else:
             fixed = formatted(with_routing(skill, with_snippets(skill, text)))
         if fixed != text:
