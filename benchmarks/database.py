@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from quart import Quart, request
+from quart.testing import TestApp
 from quart.typing import ResponseReturnValue
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -16,7 +17,8 @@ from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
 from benchmarks.measure import Figure, call, cpu_seconds, ratios, requests
 from examples import database_sessions
-from examples.database_sessions import Base, Member, NewMember
+from examples.database_sessions import NewMember
+from examples.database_sessions.database import Base, Member
 
 REQUESTS = 150
 UPDATES = 320
@@ -112,7 +114,7 @@ async def figures(rounds: int) -> list[Figure]:
         async def serving(make: object, name: str, **options: bool) -> Quart:
             url = f"sqlite+aiosqlite:///{folder / name}.sqlite3"
             app: Quart = make(url, **options)  # type: ignore[operator]
-            await stack.enter_async_context(app.test_app())
+            await stack.enter_async_context(TestApp(app))
             return app
 
         for number in range(rounds):

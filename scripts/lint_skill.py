@@ -1,7 +1,7 @@
 """Check that every snippet is tested code and that every link and figure is true.
 
     python scripts/lint_skill.py          report what is wrong
-    python scripts/lint_skill.py --fix    copy snippets, When lines, rules and counts; format
+    python scripts/lint_skill.py --fix    copy snippets, rules and counts; format
 
 Exit codes: 0 clean, 1 findings, 2 usage or unreadable input.
 """
