@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from quart import Quart, request
-from quart.testing import TestApp
 from quart.typing import ResponseReturnValue
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -114,7 +113,7 @@ async def figures(rounds: int) -> list[Figure]:
         async def serving(make: object, name: str, **options: bool) -> Quart:
             url = f"sqlite+aiosqlite:///{folder / name}.sqlite3"
             app: Quart = make(url, **options)  # type: ignore[operator]
-            await stack.enter_async_context(TestApp(app))
+            await stack.enter_async_context(app.test_app())  # type: ignore[arg-type]
             return app
 
         for number in range(rounds):

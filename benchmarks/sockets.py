@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
+from typing import Any, cast
 
 import jwt
 from quart import Quart, websocket
@@ -34,7 +35,7 @@ def plain_loop() -> Quart:
 
     @app.websocket("/ws/feed")
     async def feed() -> None:
-        client = websocket._get_current_object()
+        client = cast(Any, websocket)._get_current_object()
         await websocket.accept()
         clients.add(client)
         try:

@@ -307,6 +307,8 @@ def proxy_at_import(module: Module) -> Found:
 def proxy_in_thread(module: Module) -> Found:
     """`asyncio.to_thread` and `run_sync` copy the context variables; `run_in_executor`,
     `Thread` and an executor's `submit` start with none."""
+    if "Thread" not in module.text and "run_in_executor" not in module.text:
+        return
     for call in module.nodes(ast.Call):
         task = None
         if module.name(call.func) == "threading.Thread":

@@ -127,11 +127,11 @@ def engine_outside_serving(module: Module) -> Found:
 def shared_session(module: Module) -> Found:
     """An AsyncSession serves one task: `concurrent operations are not permitted`. What
     one request rolls back is the work of another."""
+    if module.is_test or not module.imports_any("sqlalchemy.ext.asyncio"):
+        return
     for target, value in module.assignments:
-        if (
-            module.kind(value) == ASYNC_SESSION
-            and not module.is_test
-            and (module.at_import(target) or kept_by_app(module, target))
+        if module.kind(value) == ASYNC_SESSION and (
+            module.at_import(target) or kept_by_app(module, target)
         ):
             yield target, ""
 
@@ -517,7 +517,7 @@ def metadata_on_async_engine(module: Module) -> Found:
 def sync_session_in_async(module: Module) -> Found:
     """Quart runs a plain `def` view in a thread; in an `async def` the wait for the
     database is everybody's."""
-    if module.is_test:
+    if module.is_test or not module.imports_any("sqlalchemy.orm"):
         return
     for call in module.nodes(ast.Call):
         if module.kind(call) == "sqlalchemy.orm.Session" and module.runs_in_loop(call):
@@ -643,7 +643,7 @@ def memory_database(module: Module) -> Found:
 def expiring_sessions(module: Module) -> Found:
     """The object that was just saved is the one that the view answers with. Sessions
     kept under a name with `read` in it never commit, and are not reported."""
-    if module.is_test:
+    if module.is_test or "async_sessionmaker" not in module.text:
         return
     readers = {
         value for target, value in module.assignments if "read" in ast.unparse(target)

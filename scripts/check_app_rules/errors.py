@@ -375,6 +375,8 @@ def exception_text_to_client(module: Module) -> Found:
             and module.function(handler) in module.views
         ):
             unexpected.add(handler)
+    if not unexpected and "format_exc" not in module.text:
+        return
     for answer in module.nodes(ast.Return):
         for node in ast.walk(answer):
             if text_of(module, node, unexpected):
