@@ -335,6 +335,22 @@ async def test_topics_are_apart_and_granted(app: Quart) -> None:
         assert sorted(topics, key=len) == [{"lobby"}, {"lobby", "staff"}]
 
 
+async def test_a_hub_knows_its_own_process_only(app: Quart) -> None:
+    async with (
+        serving(app) as address,
+        serving(create_app(KEY, ORIGIN)) as other_address,
+        browser(address, "ada") as ada,
+        browser(other_address, "grace") as grace,
+    ):
+        for page in (ada, grace):
+            await page.tell("subscribe")
+            await page.hear("joined")
+        await ada.tell("publish", text="hello")
+        assert (await ada.hear("said"))["text"] == "hello"
+        await grace.tell("publish", text="nobody here?")
+        assert (await grace.hear("said"))["text"] == "nobody here?"
+
+
 @pytest.mark.parametrize(
     "message",
     [
