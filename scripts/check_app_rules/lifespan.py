@@ -587,6 +587,8 @@ def shutdown_event_in_stream(module: Module) -> Found:
 )
 def signal_handler_in_app(module: Module) -> Found:
     """One process has one handler for a signal, and the one set last wins."""
+    if "signal" not in module.text:
+        return
     hooked = {function for function, _ in module.hooks(*PLAIN_HOOKS, "while_serving")}
     for call in module.nodes(ast.Call):
         function = module.function(call)

@@ -31,9 +31,12 @@ BINDERS = {
     ast.MatchStar,
     ast.MatchMapping,
 }
-PLAIN = {"arg", "asname", "attr", "ctx", "id", "module", "op", "ops", "type_comment"}
+PLAIN = {"arg", "attr", "ctx", "id", "module", "op", "ops", "type_comment"}
+LEAVES = {ast.Constant, ast.alias, ast.Global, ast.Nonlocal}
 CHILDREN = {
-    kind: tuple(field for field in kind._fields if field not in PLAIN)
+    kind: tuple(field for field in reversed(kind._fields) if field not in PLAIN)
+    if kind not in LEAVES
+    else ()
     for kind in vars(ast).values()
     if isinstance(kind, type) and issubclass(kind, ast.AST)
 }
@@ -159,30 +162,31 @@ class Module:
         if self._scopes:
             return
         self.tree = tree or ast.parse(self.text)
+        nodes, scopes, parents = self._nodes, self._scopes, self._parents
         stack: list[tuple[ast.AST, Scope]] = [(self.tree, Scope(self.tree))]
         while stack:
             node, scope = stack.pop()
             kind = type(node)
-            self._nodes[kind].append(node)
-            self._scopes[node] = scope
+            nodes[kind].append(node)
+            scopes[node] = scope
             if kind in BINDERS:
                 self._bind(node, scope)
             inner = Scope(node, scope) if kind in SCOPES else scope
-            children: list[tuple[ast.AST, Scope]] = []
             for field in CHILDREN[kind]:
-                value = getattr(node, field, None)
-                if not value:
-                    continue
+                value = getattr(node, field)
                 where = inner
                 if inner is not scope and field in OUTSIDE:
                     where = scope
                 elif field in DEFAULTS and scope.outer:
                     where = scope.outer
-                for child in value if type(value) is list else (value,):
-                    if isinstance(child, ast.AST):
-                        self._parents[child] = node
-                        children.append((child, where))
-            stack += reversed(children)
+                if type(value) is list:
+                    for child in reversed(value):
+                        if isinstance(child, ast.AST):
+                            parents[child] = node
+                            stack.append((child, where))
+                elif isinstance(value, ast.AST):
+                    parents[value] = node
+                    stack.append((value, where))
         self.imports = [*self.nodes(ast.Import), *self.nodes(ast.ImportFrom)]
 
     def _bind(self, node: ast.AST, scope: Scope) -> None:

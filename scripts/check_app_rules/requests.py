@@ -205,6 +205,8 @@ def unawaited_client_call(module: Module) -> Found:
 def unawaited_response_body(module: Module) -> Found:
     """A body may still be streaming, so `data`, `json`, `get_data()` and `get_json()`
     of a response are awaited. A comparison with the coroutine is always false."""
+    if not any(word in module.text for word in ("client", "Client", "Response")):
+        return
     for node in module.nodes(ast.Attribute):
         if not isinstance(node.ctx, ast.Load) or module.kind(node.value) != RESPONSE:
             continue
