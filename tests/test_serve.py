@@ -40,7 +40,7 @@ async def test_an_installed_example_answers_its_commands(
     ) as process:
         lines = await read_until(process, "Running on")
         commands = [line.strip() for line in lines if line.startswith("  ")]
-        results = [await run(command) for command in commands]
+        results = await asyncio.gather(*map(run, commands))
         process.terminate()
         async with asyncio.timeout(15):
             exit_code = await process.wait()
