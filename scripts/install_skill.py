@@ -76,7 +76,7 @@ def check(place: Path) -> None:
 def remove(place: Path) -> None:
     if place.is_symlink():
         place.unlink()
-    elif place.exists():
+    else:
         shutil.rmtree(place)
 
 
