@@ -23,7 +23,7 @@ $(VENV)/ready: $(LOCK)
 	@touch $@
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term $(ARGS)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

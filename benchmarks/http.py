@@ -72,6 +72,16 @@ def plain_get(name: str = "plain") -> Quart:
     return app
 
 
+def bare_get() -> Quart:
+    app = Quart("bare")
+
+    @app.get("/quotes/<int:grams>")
+    async def quote(grams: int) -> dict[str, int]:
+        return {"grams": grams, "cents": -(-grams * 450 // 1000)}
+
+    return app
+
+
 def header_by_header() -> Quart:
     """What is often written: one assignment a header, CORS for every origin."""
     app = plain_get("header by header")
@@ -120,6 +130,7 @@ async def figures(rounds: int) -> list[Figure]:
     )
     gets = await cpu_seconds(
         {
+            "bare": requests(bare_get(), REQUESTS, 200, get),
             "plain": requests(plain_get(), REQUESTS, 200, get),
             "do": requests(app_factory.create_app(settings), REQUESTS, 200, get),
             "dont": requests(header_by_header(), REQUESTS, 200, get),
@@ -148,5 +159,10 @@ async def figures(rounds: int) -> list[Figure]:
             "the same header by header",
             "the same GET without",
             ratios(gets["dont"], gets["plain"]),
+        ),
+        Figure(
+            "the whole of app_factory, CPU",
+            "bare GET",
+            ratios(gets["do"], gets["bare"]),
         ),
     ]
