@@ -3,7 +3,6 @@
 Try:
     curl -s -i -X PUT http://127.0.0.1:8000/language/nb
     curl -s http://127.0.0.1:8000/language
-    curl -s -i -b __Host-session=forged http://127.0.0.1:8000/language
 """
 
 from datetime import timedelta
@@ -12,50 +11,77 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from quart import Quart, session
-from quart_cors import cors
-
-Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]+)?$")]
 
 
-def split(value: object) -> object:
+def split_list(value: object) -> object:
+    """Turn `a, b` into a list; pydantic-settings would want JSON."""
     return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
+Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]+)?$")]
+Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(split_list)]
+Key = Annotated[SecretStr, Field(min_length=32)]
+Keys = Annotated[tuple[Key, ...], NoDecode, BeforeValidator(split_list)]
+
+
 class Settings(BaseSettings):
+    """Each field is an environment variable of the same name in capitals."""
+
     model_config = SettingsConfigDict(
         env_ignore_empty=True, frozen=True, hide_input_in_errors=True
     )
 
-    secret_key: SecretStr = Field(min_length=32)
-    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(split)] = ()
+    secret_key: Key  # signs the session cookie
+    secret_key_fallbacks: Keys = ()  # older keys that still verify
+    token_key: Key  # signs access tokens
+    token_key_fallbacks: Keys = ()
+    bind: str = "127.0.0.1:8000"
+    database_url: SecretStr = SecretStr("sqlite+aiosqlite:///app.sqlite3")
+    cors_origins: Origins = ()
+    secure_cookies: bool = True  # false for plain http, except on localhost
     session_hours: int = Field(default=12, ge=1, le=720)
+    api_docs: bool = False
+    log_level: str = "INFO"
+    log_json: bool = False
+
+    @property
+    def token_keys(self) -> list[str]:
+        """The key that signs first, then those that only verify."""
+        keys = (self.token_key, *self.token_key_fallbacks)
+        return [key.get_secret_value() for key in keys]
 
 
-def load_settings() -> Settings:
+def load_settings(env_file: str | None = None) -> Settings:
+    """Read the environment, then `env_file`; exit 1 with what is wrong."""
     try:
-        return Settings.model_validate({})
+        return Settings(_env_file=env_file)  # type: ignore[call-arg]
     except ValidationError as error:
-        problems = {
-            f"\n  {str(problem['loc'][0]).upper()}: {problem['msg']}"
-            for problem in error.errors(include_input=False)
+        faults = {
+            f"\n  {str(fault['loc'][0]).upper()}: {fault['msg']}"
+            for fault in error.errors(include_input=False)
         }
-        raise SystemExit(f"Cannot start:{''.join(sorted(problems))}") from None
+        raise SystemExit(f"Cannot start:{''.join(sorted(faults))}") from None
+
+
+def configure(app: Quart, settings: Settings) -> None:
+    app.extensions["settings"] = settings
+    app.config.from_mapping(
+        DEBUG=False,  # else FLASK_DEBUG decides
+        MAX_CONTENT_LENGTH=64 * 1024,
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=settings.session_hours),
+        SECRET_KEY=settings.secret_key.get_secret_value(),
+        SECRET_KEY_FALLBACKS=[
+            key.get_secret_value() for key in settings.secret_key_fallbacks
+        ],
+        SESSION_COOKIE_NAME="__Host-session" if settings.secure_cookies else "session",
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.secure_cookies,
+    )
 
 
 def create_app(settings: Settings | None = None) -> Quart:
-    settings = settings or load_settings()
     app = Quart(__name__)
-    app.config.from_mapping(
-        DEBUG=False,
-        PERMANENT_SESSION_LIFETIME=timedelta(hours=settings.session_hours),
-        SECRET_KEY=settings.secret_key.get_secret_value(),
-        SESSION_COOKIE_NAME="__Host-session",
-        SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=True,
-    )
-    app.extensions["settings"] = settings
-    if settings.cors_origins:
-        cors(app, allow_origin=settings.cors_origins, allow_credentials=True)
+    configure(app, settings or load_settings())
 
     @app.get("/language")
     async def language() -> dict[str, str]:
@@ -68,3 +94,9 @@ def create_app(settings: Settings | None = None) -> Quart:
         return {"language": code}
 
     return app
+
+
+if __name__ == "__main__":
+    from .serving import run
+
+    run(create_app())

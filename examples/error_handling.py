@@ -1,120 +1,86 @@
-"""Answer every error in one shape: its status kept, its cause in the log only.
+"""Answer every error as a problem document (RFC 9457), and log what is our fault.
 
 Try:
-    curl -s -H 'Content-Type: application/json' -d '{"skus": ["cup", "pot"]}' http://127.0.0.1:8000/quotes
-    curl -s -H 'Content-Type: application/json' -d '{"skus": [], "cup": 1}' http://127.0.0.1:8000/quotes
-    curl -s -i -H 'X-Request-Id: support-4711' http://127.0.0.1:8000/quotes
+    curl -s -i http://127.0.0.1:8000/users/0
+    curl -s -i -X DELETE http://127.0.0.1:8000/users/1
+    curl -s -i http://127.0.0.1:8000/users/2
 """
 
-import asyncio
 import logging
-import re
-import uuid
-from collections.abc import Callable, Coroutine
-from contextvars import ContextVar
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from quart import Quart, Request, current_app, request, websocket
-from quart_schema import QuartSchema, validate_request
+from pydantic import ValidationError
+from quart import Quart, current_app
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
 log = logging.getLogger(__name__)
-request_id: ContextVar[str] = ContextVar("request_id", default="-")
-LINE = "%(asctime)s %(levelname)s %(request_id)s %(name)s: %(message)s"
-PriceOf = Callable[[str], Coroutine[Any, Any, int]]
 
 
-class UnknownProduct(NotFound):
-    type = "/problems/unknown-product"
+class UserNotFound(NotFound):
+    description = "There is no such user."
 
 
-class Quote(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    skus: list[str] = Field(min_length=1, max_length=20)
-
-
-class JSONRequest(Request):
-    async def get_json(
-        self, force: bool = False, silent: bool = False, cache: bool = True
-    ) -> Any:
-        try:
-            return await super().get_json(force, silent, cache)
-        except (RecursionError, UnicodeDecodeError) as error:
-            return None if silent else self.on_json_loading_failed(error)
-
-
-async def answer(error: HTTPException) -> Response:
+async def answer_problem(error: HTTPException) -> Response:
+    """Keep the status and the headers (Allow, Retry-After ...), replace the HTML."""
     response = error.get_response()
     problem = {
-        "type": getattr(error, "type", "about:blank"),
+        "type": "about:blank",
         "title": error.name,
         "status": response.status_code,
         "detail": error.description,
-        "request_id": request_id.get(),
     }
-    if isinstance(cause := getattr(error, "validation_error", None), ValidationError):
+    cause = getattr(error, "validation_error", None)  # quart-schema's
+    if isinstance(cause, ValidationError):
+        problem["detail"] = "The request does not have the form it needs."
         problem["errors"] = cause.errors(
             include_url=False, include_context=False, include_input=False
-        )[:20]
-    if response.status_code >= 500 and not getattr(error, "original_exception", None):
+        )
+    already_logged = getattr(error, "original_exception", None) is not None
+    if response.status_code >= 500 and not already_logged:
         log.error("%s", error, exc_info=error)
     response.data = current_app.json.dumps(problem)
     response.content_type = "application/problem+json"
     return response
 
 
+def errors_within(group: ExceptionGroup[Exception]) -> list[Exception]:
+    errors: list[Exception] = []
+    for error in group.exceptions:
+        nested = isinstance(error, ExceptionGroup)
+        errors.extend(errors_within(error) if nested else [error])
+    return errors
+
+
 async def answer_group(group: ExceptionGroup[Exception]) -> Response:
-    if group.split(HTTPException)[1] is not None:
+    """For a TaskGroup in a view: answer its HTTP error, unless it raised others too."""
+    errors = errors_within(group)
+    http_errors = [error for error in errors if isinstance(error, HTTPException)]
+    if len(http_errors) < len(errors):
         raise group
-    error: Any = group
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return await answer(error)
+    return await answer_problem(http_errors[0])
 
 
-async def take_request_id() -> None:
-    given = (request or websocket).headers.get("X-Request-Id", "")
-    sane = re.fullmatch(r"[A-Za-z0-9._-]{8,64}", given)
-    request_id.set(given if sane else uuid.uuid4().hex)
-
-
-async def send_request_id(response: Response) -> Response:
-    response.headers["X-Request-Id"] = request_id.get()
-    return response
-
-
-def add_request_id(record: logging.LogRecord) -> bool:
-    record.request_id = request_id.get()
-    return True
-
-
-async def listed_price(sku: str) -> int:
-    if price := {"cup": 900, "tea": 450}.get(sku):
-        return price
-    raise UnknownProduct("No product has this number.")
-
-
-def create_app(price_of: PriceOf = listed_price) -> Quart:
-    app = Quart(__name__)
-    app.request_class = JSONRequest
-    app.config.update(MAX_CONTENT_LENGTH=65_536, PROPAGATE_EXCEPTIONS=False)
-    QuartSchema(app, openapi_path=None)
-    logging.basicConfig(format=LINE, level=logging.INFO)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(add_request_id)
-    app.register_error_handler(HTTPException, answer)
+def register_error_handlers(app: Quart) -> None:
+    app.config["PROPAGATE_EXCEPTIONS"] = False  # else tests never see these answers
+    app.register_error_handler(HTTPException, answer_problem)
     app.register_error_handler(ExceptionGroup, answer_group)
-    app.before_request(take_request_id)
-    app.before_websocket(take_request_id)
-    app.after_request(send_request_id)
 
-    @app.post("/quotes")
-    @validate_request(Quote)
-    async def make_quote(data: Quote) -> dict[str, int]:
-        async with asyncio.TaskGroup() as group:
-            prices = [group.create_task(price_of(sku)) for sku in data.skus]
-        return {"total": sum(task.result() for task in prices)}
+
+def create_app() -> Quart:
+    app = Quart(__name__)
+    register_error_handlers(app)
+
+    @app.get("/users/<int:user_id>")
+    async def show_user(user_id: int) -> dict[str, str]:
+        if user_id == 0:
+            raise UserNotFound
+        names = {1: "ada"}
+        return {"username": names[user_id]}
 
     return app
+
+
+if __name__ == "__main__":
+    from .serving import run
+
+    run(create_app())

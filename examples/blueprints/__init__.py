@@ -1,51 +1,46 @@
-"""Group routes by resource in blueprints, and guard the protected ones at their parent.
-
-MEMBERS tells who may log in: JSON of names and hashes as auth.hasher makes them.
+"""Routes by resource, each in a blueprint.
 
 Try:
-    curl -s -i http://127.0.0.1:8000/api/members
-    curl -s -i -d '{"name": "ada", "password": "guess"}' http://127.0.0.1:8000/auth/login
-    curl -s http://127.0.0.1:8000/api/members -H "Authorization: Bearer $(python -c 'from time import time as t; import jwt; print(jwt.encode({"iss": "auth", "aud": "api", "sub": "ada", "iat": int(t()), "exp": int(t()) + 60}, "$SECRET_KEY"))')"
+    curl -s -i http://127.0.0.1:8000/users -H 'Content-Type: application/json' -d '{"username": "ada", "email": "ada@example.com", "password": "correct-horse"}'
+    curl -s -i http://127.0.0.1:8000/auth/login -H 'Content-Type: application/json' -d '{"username": "ada", "password": "correct-horse"}'
+    curl -s -i http://127.0.0.1:8000/api/users
 """  # noqa: E501
 
-import json
 import os
-from collections.abc import AsyncGenerator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 
 from quart import Quart
-from werkzeug.exceptions import HTTPException
-from werkzeug.wrappers import Response
+from quart_schema import QuartSchema
 
-from . import api, auth
+from ..authentication import register_authentication
+from ..background_tasks import register_jobs, register_mail
+from ..database_sessions import register_database
+from ..error_handling import register_error_handlers
+from ..password_hashing import register_password_hashing
+from ..request_validation import JSONRequest
+from .api import api
+from .auth import auth
+from .users import users
 
 
-async def answer(error: HTTPException) -> Response:
-    response = error.get_response()
-    problem = {"title": error.name, "status": error.code, "detail": error.description}
-    response.data = json.dumps(problem)
-    response.content_type = "application/problem+json"
-    return response
+def register_blueprints(app: Quart) -> None:
+    for blueprint in (auth, users, api):
+        app.register_blueprint(blueprint)
 
 
 def create_app(
-    members: Mapping[str, str] | None = None, secret_key: str | None = None
+    database_url: str | None = None, keys: Sequence[str] | None = None
 ) -> Quart:
     app = Quart(__name__)
-    app.secret_key = secret_key or os.environ["SECRET_KEY"]
-    if len(app.secret_key.encode()) < 32:
-        raise ValueError("SECRET_KEY needs 32 bytes or more")
-    if members is None:
-        members = json.loads(os.environ.get("MEMBERS", "{}"))
-    app.extensions["members"] = members
-    app.config["MAX_CONTENT_LENGTH"] = 65_536
-    app.register_error_handler(HTTPException, answer)
-    app.register_blueprint(auth.blueprint)
-    app.register_blueprint(api.blueprint)
-
-    @app.while_serving
-    async def hashing_thread() -> AsyncGenerator[None, None]:
-        with ThreadPoolExecutor(1) as app.extensions["hashing"]:
-            yield
-
+    app.request_class = JSONRequest
+    app.secret_key = os.environ.get("SECRET_KEY", "")
+    QuartSchema(app, openapi_path=None)
+    register_error_handlers(app)
+    default = os.environ.get("DATABASE_URL", "sqlite+aiosqlite:///app.sqlite3")
+    register_database(app, database_url or default)
+    register_authentication(app, keys or [os.environ["TOKEN_KEY"]])
+    register_password_hashing(app)
+    register_mail(app)
+    register_jobs(app)
+    register_blueprints(app)
     return app

@@ -1,33 +1,26 @@
-"""The guarded part: nested blueprints behind one guard."""
+"""What needs a login: /api."""
 
-import jwt
-from quart import Blueprint, current_app, g, request, websocket
-from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import Unauthorized
+from quart import Blueprint
+from quart_schema import validate_querystring, validate_response
+from sqlalchemy import select
 
-from . import chat, members
+from ..authentication import require_login
+from ..background_tasks import reports
+from ..database_sessions import User, reading
+from ..request_validation import PageQuery, UserPage, UserView
 
-blueprint = Blueprint("api", __name__, url_prefix="/api")
-blueprint.register_blueprint(members.blueprint)
-blueprint.register_blueprint(chat.blueprint)
+api = Blueprint("api", __name__, url_prefix="/api")
+api.before_request(require_login)
+api.register_blueprint(reports)
 
 
-@blueprint.before_request
-@blueprint.before_websocket
-async def guard() -> None:
-    if request and request.method == "OPTIONS":
-        return
-    sent = (request or websocket).authorization
-    try:
-        g.token = jwt.decode(
-            (sent and sent.token) or "",
-            current_app.secret_key,
-            algorithms=["HS256"],
-            issuer="auth",
-            audience="api",
-            options={"require": ["iss", "aud", "sub", "iat", "exp"]},
-        )
-    except (jwt.InvalidTokenError, RecursionError):
-        raise Unauthorized(
-            "Send a valid token.", www_authenticate=WWWAuthenticate("bearer")
-        ) from None
+@api.get("/users")
+@validate_querystring(PageQuery)
+@validate_response(UserPage)
+async def list_users(query_args: PageQuery) -> UserPage:
+    query = select(User).where(User.id > query_args.after).order_by(User.id)
+    async with reading() as session:
+        found = list(await session.scalars(query.limit(query_args.limit + 1)))
+    page = [UserView.model_validate(user) for user in found[: query_args.limit]]
+    more = len(found) > query_args.limit
+    return UserPage(users=page, next_after=page[-1].id if more else None)

@@ -1,57 +1,54 @@
-"""Log in: POST /auth/login."""
+"""Log in and out under /auth."""
 
-import asyncio
-import time
-from collections.abc import Callable
-
-import jwt
-from argon2 import PasswordHasher
-from argon2.exceptions import VerifyMismatchError
-from pydantic import BaseModel, Field, ValidationError
-from quart import Blueprint, abort, current_app, request
+from pydantic import BaseModel, Field, SecretStr
+from quart import Blueprint, request, session
 from quart.typing import ResponseReturnValue
+from quart_schema import validate_request, validate_response
+from sqlalchemy import select, update
+from werkzeug.exceptions import Unauthorized
 
-blueprint = Blueprint("auth", __name__, url_prefix="/auth")
-hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-PATIENCE = 5
+from ..authentication import tokens
+from ..database_sessions import User, reading, writing
+from ..password_hashing import password_hashing
+
+auth = Blueprint("auth", __name__, url_prefix="/auth")
 
 
 class Credentials(BaseModel, extra="forbid"):
-    name: str = Field(max_length=40)
-    password: str = Field(max_length=128)
+    username: str = Field(max_length=30)
+    password: SecretStr = Field(max_length=128)
 
 
-@blueprint.errorhandler(ValidationError)
-async def invalid(error: ValidationError) -> ResponseReturnValue:
-    problem = {
-        "title": "Bad Request",
-        "status": 400,
-        "detail": "Send your credentials.",
-    }
-    return problem, 400, {"Content-Type": "application/problem+json"}
+class AccessToken(BaseModel):
+    access_token: str
+    token_type: str = "bearer"
+    expires_in: int
 
 
-async def hashing(function: Callable[..., object], *args: str) -> None:
-    run = asyncio.get_running_loop().run_in_executor
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await run(current_app.extensions["hashing"], function, *args)
-    except TimeoutError:
-        abort(503, "Too many logins at once.")
+@auth.post("/login")
+@validate_request(Credentials)
+@validate_response(AccessToken)
+async def log_in(data: Credentials) -> AccessToken:
+    async with reading() as database:
+        user = await database.scalar(select(User).where(User.username == data.username))
+    right = await password_hashing().verify(
+        user.password_hash if user else None,
+        data.password.get_secret_value(),
+        client=request.remote_addr or "",
+    )
+    if user is None or not right:
+        raise Unauthorized("The username or the password is wrong.")
+    async with writing() as database:
+        await database.execute(
+            update(User).where(User.id == user.id).values(logins=User.logins + 1)
+        )
+    token = tokens().issue(user.id, user.username, user.role)
+    session.clear()
+    session["access_token"] = token  # for the websockets of a browser
+    return AccessToken(access_token=token, expires_in=tokens().lifetime)
 
 
-@blueprint.post("/login")
-async def log_in() -> ResponseReturnValue:
-    given = Credentials.model_validate_json(await request.get_data())
-    known = current_app.extensions["members"].get(given.name)
-    try:
-        if known is None:
-            await hashing(hasher.hash, given.password)
-            raise VerifyMismatchError
-        await hashing(hasher.verify, known, given.password)
-    except VerifyMismatchError:
-        abort(401, "The name or the password is wrong.")
-    now = int(time.time())
-    claims = {"iss": "auth", "aud": "api", "sub": given.name, "iat": now}
-    token = jwt.encode(claims | {"exp": now + 900}, current_app.secret_key, "HS256")
-    return {"access_token": token}, {"Cache-Control": "no-store"}
+@auth.post("/logout")
+async def log_out() -> ResponseReturnValue:
+    session.clear()
+    return "", 204

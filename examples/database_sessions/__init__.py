@@ -1,103 +1,57 @@
-"""Read in plain sessions, write in begin(), one SQLite writer at a time.
+"""Sessions of SQLAlchemy on PostgreSQL or SQLite; DATABASE_URL decides.
 
 Try:
-    curl -s -d '{"email": "ada@example.com"}' http://127.0.0.1:8000/members
-    curl -s -X POST http://127.0.0.1:8000/members/1/visits
-    curl -s 'http://127.0.0.1:8000/members?after=0'
+    curl -s -i -X PUT http://127.0.0.1:8000/users/ada
+    curl -s -i http://127.0.0.1:8000/users/ada
+    curl -s -i http://127.0.0.1:8000/users/nobody
 """
 
 import os
-from collections.abc import AsyncGenerator
-from http import HTTPStatus
 
-from pydantic import BaseModel, Field, ValidationError
-from quart import Blueprint, Quart, current_app, request
-from quart.typing import ResponseReturnValue
-from sqlalchemy import exc, select
-from sqlalchemy.ext.asyncio import async_sessionmaker
-from sqlalchemy.orm import selectinload
+from quart import Quart, abort
+from sqlalchemy import select, update
 
-from .database import Base, Member, open_engine
+from .database import Database, check_database, reading, register_database, writing
+from .models import Base, User
 
-members = Blueprint("members", __name__, url_prefix="/members")
-STATUS = {
-    ValidationError: 400,
-    exc.NoResultFound: 404,
-    exc.IntegrityError: 409,
-    exc.OperationalError: 503,
-    exc.TimeoutError: 503,
-}
-
-
-class NewMember(BaseModel, extra="forbid"):
-    email: str = Field(max_length=254, pattern=r"^[^\s\x00@]+@[^\s\x00@]+$")
-    friend_id: int | None = Field(None, ge=1, le=2147483647)
-
-
-class Page(BaseModel, extra="forbid"):
-    after: int = Field(0, ge=0, le=2147483647)
-
-
-@members.post("")
-async def create() -> ResponseReturnValue:
-    data = NewMember.model_validate_json(await request.get_data())
-    member = Member(**data.model_dump())
-    async with current_app.extensions["writer"].begin() as session:
-        session.add(member)
-    return {"id": member.id}, 201
-
-
-@members.get("/<int(min=1, max=2147483647):key>")
-async def show(key: int) -> ResponseReturnValue:
-    async with current_app.extensions["reader"]() as session:
-        member = await session.get_one(Member, key)
-    return {"id": key, "email": member.email, "visits": member.visits}
-
-
-@members.get("")
-async def browse() -> ResponseReturnValue:
-    page = Page.model_validate(request.args.to_dict())
-    query = select(Member).where(Member.id > page.after).order_by(Member.id)
-    query = query.options(selectinload(Member.friend)).limit(100)
-    async with current_app.extensions["reader"]() as session:
-        found = await session.scalars(query)
-        return [{"id": m.id, "friend": m.friend and m.friend.email} for m in found]
-
-
-@members.post("/<int(min=1, max=2147483647):key>/visits")
-async def visit(key: int) -> ResponseReturnValue:
-    async with current_app.extensions["writer"].begin() as session:
-        member = await session.get_one(Member, key, with_for_update=True)
-        member.visits += 1
-    return {"visits": member.visits}
-
-
-async def answer(error: Exception) -> ResponseReturnValue:
-    status = STATUS[type(error)]
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
-    if status == 503:
-        current_app.logger.exception("database unavailable")
-    return body, status, {"Content-Type": "application/problem+json"}
+__all__ = [
+    "Base",
+    "Database",
+    "User",
+    "check_database",
+    "reading",
+    "register_database",
+    "writing",
+]
 
 
 def create_app(database_url: str | None = None) -> Quart:
     app = Quart(__name__)
-    app.register_blueprint(members)
-    url = database_url or os.environ["DATABASE_URL"]
-    for kind in STATUS:
-        app.register_error_handler(kind, answer)
+    default = os.environ.get("DATABASE_URL", "sqlite+aiosqlite:///app.sqlite3")
+    register_database(app, database_url or default)
 
-    @app.while_serving
-    async def database() -> AsyncGenerator[None, None]:
-        reader, writer = open_engine(url, write=False), open_engine(url, write=True)
-        app.extensions["reader"] = async_sessionmaker(reader)
-        app.extensions["writer"] = async_sessionmaker(writer, expire_on_commit=False)
-        try:
-            async with writer.begin() as connection:
-                await connection.run_sync(Base.metadata.create_all)
-            yield
-        finally:
-            await reader.dispose()
-            await writer.dispose()
+    @app.put("/users/<username>")
+    async def create_user(username: str) -> tuple[dict[str, int], int]:
+        email = f"{username}@example.com"
+        user = User(username=username, email=email, password_hash="-")
+        async with writing() as session:
+            session.add(user)
+        return {"id": user.id}, 201
+
+    @app.get("/users/<username>")
+    async def show_user(username: str) -> dict[str, str]:
+        async with reading() as session:
+            user = await session.scalar(select(User).where(User.username == username))
+        if user is None:
+            abort(404)
+        return {"username": user.username, "email": user.email}
+
+    @app.post("/users/<username>/logins")
+    async def count_login(username: str) -> dict[str, int]:
+        counted = update(User).where(User.username == username)
+        counted = counted.values(logins=User.logins + 1).returning(User.logins)
+        async with writing() as session:
+            logins = await session.scalar(counted)
+        return {"logins": logins or 0}
 
     return app

@@ -1,69 +1,60 @@
+"""Who is connected in this process, and what each is still to hear."""
+
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from quart import Quart
+from ..websockets import CloseWebsocket
 
 BACKLOG = 128
+Message = Mapping[str, Any]
 
 
 class Client:
-    def __init__(self, member: str) -> None:
-        self.member = member
+    """One socket: publishers fill its queue, its own writer empties it."""
+
+    def __init__(self, user_id: int) -> None:
+        self.user_id = user_id
         self.topics: set[str] = set()
-        self.queue = asyncio.Queue[str](BACKLOG)
-        self.open = asyncio.timeout(None)
-        self.ending: tuple[int, str] | None = None
+        self.outbox: asyncio.Queue[str] = asyncio.Queue(BACKLOG)
+        self.too_slow = asyncio.Event()
 
-    def send(self, message: str) -> None:
+    def put(self, text: str) -> None:
         try:
-            self.queue.put_nowait(message)
+            self.outbox.put_nowait(text)
         except asyncio.QueueFull:
-            self.end(1013, "too slow")
+            self.too_slow.set()
 
-    def tell(self, **event: Any) -> None:
-        self.send(json.dumps(event))
+    def tell(self, message: Message) -> None:
+        self.put(json.dumps(message))
 
-    def end(self, code: int, reason: str) -> None:
-        if not self.ending:
-            self.ending = code, reason
-            self.open.reschedule(0)
+    async def fall_behind(self) -> None:
+        await self.too_slow.wait()
+        raise CloseWebsocket(1013, "too slow")
 
 
 class Hub:
-    def __init__(self, app: Quart) -> None:
-        self.app = app
+    """Hands a message to the queues of those who hear it, and waits for nobody."""
+
+    def __init__(self) -> None:
         self.clients: set[Client] = set()
-        self.closing = asyncio.Event()
-        self.turn = asyncio.Lock()
 
-    def publish(self, topic: str, **event: Any) -> None:
-        message = json.dumps({"topic": topic, **event})
-        self.app.add_background_task(self.deliver, topic, message)
+    def on_topic(self, topic: str) -> list[Client]:
+        return [client for client in self.clients if topic in client.topics]
 
-    async def deliver(self, topic: str, message: str) -> None:
-        async with self.turn:
-            for client in self.clients:
-                if topic in client.topics:
-                    client.send(message)
-            await asyncio.sleep(0)
+    async def publish(self, topic: str, message: Message) -> int:
+        """Tell all on `topic`; the number of those who will hear it."""
+        return await self._tell(self.on_topic(topic), message)
 
-    def members(self, topic: str) -> list[str]:
-        return sorted({c.member for c in self.clients if topic in c.topics})
+    async def send_to_user(self, user_id: int, message: Message) -> int:
+        """Tell all sockets of one user; 0 when none is open in this process."""
+        found = [client for client in self.clients if client.user_id == user_id]
+        return await self._tell(found, message)
 
-    def subscribe(self, client: Client, topic: str) -> None:
-        if client.member not in self.members(topic):
-            self.publish(topic, type="joined", member=client.member)
-        client.topics.add(topic)
-        client.tell(type="present", topic=topic, members=self.members(topic))
-
-    def unsubscribe(self, client: Client, topics: set[str]) -> None:
-        client.topics = client.topics - topics
-        for topic in topics:
-            if client.member not in self.members(topic):
-                self.publish(topic, type="left", member=client.member)
-
-    def close(self) -> None:
-        self.closing.set()
-        for client in self.clients:
-            client.end(1001, "shutdown")
+    async def _tell(self, clients: list[Client], message: Message) -> int:
+        text = json.dumps(message)
+        for client in clients:
+            client.put(text)
+        await asyncio.sleep(0)  # the writers' turn, else a burst fills the queues
+        return len(clients)

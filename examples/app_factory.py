@@ -1,0 +1,91 @@
+"""The whole service, one line a part.
+
+Try:
+    curl -s -i http://127.0.0.1:8000/ready
+    curl -s -i http://127.0.0.1:8000/users -H 'Content-Type: application/json' -d '{"username": "ada", "email": "ada@example.com", "password": "correct-horse"}'
+    (echo hello; sleep 1) | websockets ws://127.0.0.1:8000/ws/echo
+"""  # noqa: E501
+
+from collections.abc import Sequence
+
+from quart import Quart, Response
+from quart_cors import cors, cors_exempt
+from quart_schema import Info, QuartSchema
+
+from .authentication import register_authentication
+from .background_tasks import Mailer, log_mail, register_jobs, register_mail
+from .blueprints import register_blueprints
+from .configuration import Settings, configure, load_settings
+from .database_sessions import check_database, register_database
+from .error_handling import register_error_handlers
+from .lifespan import register_health
+from .password_hashing import register_password_hashing
+from .request_validation import JSONRequest
+from .structured_logging import configure_logging, register_request_id
+from .websocket_broadcast import register_broadcast, register_pubsub
+from .websocket_limits import PacedWebsockets
+from .websockets import echo
+
+
+def create_app(settings: Settings | None = None, mailer: Mailer = log_mail) -> Quart:
+    settings = settings or load_settings()
+    configure_logging(settings.log_level, json_lines=settings.log_json)
+    app = Quart(__name__)
+    app.request_class = JSONRequest
+    configure(app, settings)
+    register_request_id(app)
+    register_error_handlers(app)
+    register_schema(app, docs=settings.api_docs)
+    register_database(app, settings.database_url.get_secret_value())
+    register_authentication(app, settings.token_keys, settings.cors_origins)
+    register_password_hashing(app)
+    register_mail(app, mailer)
+    register_jobs(app)
+    register_blueprints(app)
+    app.register_blueprint(echo)
+    register_broadcast(app)
+    register_pubsub(app)
+    register_health(app, database=check_database)
+    register_cors(app, settings.cors_origins)
+    app.after_request(set_security_headers)
+    app.asgi_app = PacedWebsockets(app.asgi_app)  # type: ignore[method-assign]
+    return app
+
+
+def register_schema(app: Quart, *, docs: bool) -> None:
+    """The pages of the documentation are public, so they are off unless asked for."""
+    path = "/openapi.json" if docs else None
+    QuartSchema(app, info=Info(title="Users", version="1.0.0"), openapi_path=path)
+
+
+def register_cors(app: Quart, origins: Sequence[str]) -> None:
+    """Let the pages of `origins` read answers; websockets check origins themselves."""
+    if not origins:
+        return
+    for rule in app.url_map.iter_rules():
+        if rule.websocket:  # quart-cors would refuse every client without an Origin
+            cors_exempt(app.view_functions[rule.endpoint])
+    cors(
+        app,
+        allow_origin=origins,
+        allow_credentials=True,
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["X-Request-Id"],
+    )
+
+
+async def set_security_headers(response: Response) -> Response:
+    """What an API answers; a page with scripts or styles sets its own policy."""
+    headers = response.headers
+    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    if response.mimetype != "text/html":
+        headers.setdefault("Content-Security-Policy", "default-src 'none'")
+    return response
+
+
+if __name__ == "__main__":
+    from .serving import run
+
+    run(create_app())

@@ -1,0 +1,68 @@
+"""One user: /users."""
+
+from quart import Blueprint, abort, g, request
+from quart.typing import ResponseReturnValue
+from quart_schema import validate_request, validate_response
+
+from ..authentication import login_required, require_role
+from ..background_tasks import send_mail
+from ..database_sessions import User, reading, writing
+from ..error_handling import UserNotFound
+from ..password_hashing import password_hashing
+from ..request_validation import NewUser, UserChanges, UserView
+
+users = Blueprint("users", __name__, url_prefix="/users")
+USER_ID = "<int(min=1, max=2147483647):user_id>"
+
+
+@users.post("")
+@validate_request(NewUser)
+@validate_response(UserView, 201)
+async def create_user(data: NewUser) -> ResponseReturnValue:
+    password_hash = await password_hashing().hash(
+        data.password.get_secret_value(), client=request.remote_addr or ""
+    )
+    user = User(**data.model_dump(exclude={"password"}), password_hash=password_hash)
+    async with writing() as session:
+        session.add(user)
+    send_mail(user.email, f"Welcome, {user.username}!")
+    return UserView.model_validate(user), 201
+
+
+@users.get(f"/{USER_ID}")
+@login_required
+@validate_response(UserView)
+async def show_user(user_id: int) -> UserView:
+    async with reading() as session:
+        user = await session.get(User, user_id)
+    if user is None:
+        raise UserNotFound
+    return UserView.model_validate(user)
+
+
+@users.patch(f"/{USER_ID}")
+@login_required
+@validate_request(UserChanges)
+@validate_response(UserView)
+async def change_user(user_id: int, data: UserChanges) -> UserView:
+    if g.caller.user_id != user_id:
+        abort(403, "Only your own profile.")
+    async with writing() as session:
+        user = await session.get(User, user_id, with_for_update=True)
+        if user is None:
+            raise UserNotFound
+        for name, value in data.model_dump(exclude_unset=True).items():
+            setattr(user, name, value)
+    return UserView.model_validate(user)
+
+
+@users.delete(f"/{USER_ID}")
+@login_required
+async def delete_user(user_id: int) -> ResponseReturnValue:
+    require_role("admin")
+    async with writing() as session:
+        user = await session.get(User, user_id)
+        if user is None:
+            raise UserNotFound
+        await session.delete(user)
+    return "", 204

@@ -1,0 +1,20 @@
+"""Answer every error as JSON, with its own status and headers."""
+
+import json
+
+from quart import Quart
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+
+async def answer(error: HTTPException) -> Response:
+    response = error.get_response()  # keeps Allow, Retry-After, WWW-Authenticate
+    response.data = json.dumps({"title": error.name, "detail": error.description})
+    response.content_type = "application/json"
+    return response
+
+
+def create_app() -> Quart:
+    app = Quart(__name__)
+    app.register_error_handler(HTTPException, answer)  # 500 too, which Quart has logged
+    return app
