@@ -1,83 +1,130 @@
-"""Background work is waited for, bounded, seen when it fails, off the event loop."""
+"""Background work is bounded, waited for, seen when it fails, off the event loop."""
 
 import asyncio
 import gc
+import os
 import threading
 import urllib.request
-import weakref
 from collections.abc import AsyncGenerator, Callable
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from celery import Celery, Task
 from celery.signals import before_task_publish
-from quart import Quart, request, session
+from quart import Quart, current_app, request, session, url_for
 from quart.signals import got_background_exception
 from quart.typing import TestClientProtocol as Client
+from sqlalchemy import select
 
-from examples.background_tasks import create_app
+from examples import database_sessions
+from examples.background_tasks import (
+    Jobs,
+    TaskLimit,
+    create_app,
+    register_jobs,
+    register_mail,
+    register_timer,
+    reports,
+)
+from examples.database_sessions import User, reading, writing
 from examples.dont import background_tasks as dont
-from tests.support.server import Server, hypercorn
+from examples.plain import background_tasks as plain
+from tests.support.server import hypercorn
 from tests.support.versions import QUART_0_23
+
+ADA = {"username": "ada", "email": "ada@example.com"}
 
 
 async def finish(app: Quart) -> None:
-    """Wait for the background tasks of `app`, for ten seconds at most."""
-    async with asyncio.timeout(10):
+    """Wait for the background tasks of `app`, for twenty seconds at most."""
+    async with asyncio.timeout(20):
         await asyncio.gather(*app.background_tasks)
 
 
-async def order(client: Client, member_id: int = 7) -> str:
-    response = await client.post(f"/members/{member_id}/reports")
-    assert response.status_code == 202
-    return response.headers["Location"]
+async def register(app: Quart, username: str = "ada") -> int:
+    """Post a user, and say what was answered."""
+    response = await app.test_client().post(f"/users/{username}")
+    return response.status_code
 
 
-async def state(client: Client, location: str) -> str:
-    return (await (await client.get(location)).get_json())["state"]
+class Outbox:
+    """A mailer that waits for `release`, then keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[str, str]] = []
+        self.release = asyncio.Event()
+
+    async def send(self, address: str, text: str) -> None:
+        await self.release.wait()
+        self.mails.append((address, text))
 
 
-async def test_the_answer_does_not_wait_for_the_mail() -> None:
-    outbox: list[int] = []
-    release = asyncio.Event()
+# After the answer
 
-    async def deliver(member_id: int) -> None:
-        await release.wait()
-        outbox.append(member_id)
 
-    app = create_app(deliver=deliver)
-    response = await app.test_client().post("/members/7/welcome")
-    assert (response.status_code, outbox) == (202, [])
-    release.set()
+@pytest.mark.parametrize("made", [plain.create_app, create_app])
+async def test_the_answer_does_not_wait_for_the_mail(
+    made: Callable[..., Quart],
+) -> None:
+    outbox = Outbox()
+    app = made(outbox.send)
+    assert await register(app) == 201
+    assert outbox.mails == []
+    outbox.release.set()
     await finish(app)
-    assert outbox == [7]
+    assert outbox.mails == [("ada@example.com", "Welcome, ada!")]
 
 
-async def test_shutdown_waits_for_the_mail() -> None:
-    outbox: list[int] = []
+@pytest.mark.parametrize("made", [plain.create_app, create_app])
+async def test_shutdown_waits_for_the_mail(made: Callable[..., Quart]) -> None:
+    mails: list[str] = []
 
-    async def deliver(member_id: int) -> None:
+    async def send(address: str, text: str) -> None:
         await app.shutdown_event.wait()
-        outbox.append(member_id)
+        mails.append(address)
 
-    app = create_app(deliver=deliver)
-    async with app.test_app() as served:
-        await served.test_client().post("/members/7/welcome")
-    assert outbox == [7]
+    app = made(send)
+    async with app.test_app():
+        await register(app)
+    assert mails == ["ada@example.com"]
+
+
+async def test_shutdown_cancels_what_outlasts_the_timeout() -> None:
+    log: list[str] = []
+
+    async def send(address: str, text: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            log.append("mail ended")
+
+    app = create_app(send)
+    assert app.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"] == 5
+    app.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"] = 0.05
+
+    @app.while_serving
+    async def database() -> AsyncGenerator[None, None]:
+        yield
+        log.append("database closed")
+
+    async with app.test_app():
+        await register(app)
+    assert log == ["mail ended", "database closed"]
+
+
+async def post(url: str) -> None:
+    def send() -> None:
+        urllib.request.urlopen(urllib.request.Request(url, method="POST")).close()
+
+    await asyncio.to_thread(send)
 
 
 async def log_over_sigterm(target: str) -> str:
     """What a server logs when SIGTERM comes while the mail is being sent."""
-
-    def welcome(server: Server) -> None:
-        url = server.url("/members/7/welcome")
-        post = urllib.request.Request(url, method="POST")
-        urllib.request.urlopen(post, timeout=10).close()
-
     async with hypercorn(f"tests.support.slow_mail:{target}()") as server:
-        await asyncio.to_thread(welcome, server)
-        assert await server.stop() == 0
+        await post(server.url("/users/ada"))
+        assert await server.stop(20) == 0
     return server.log
 
 
@@ -91,17 +138,16 @@ async def test_dont_bare_create_task_loses_the_mail_at_sigterm() -> None:
     assert ("mail started" in log, "mail sent" in log) == (True, False)
 
 
-async def deliver_to_nobody(member_id: int) -> None:
+async def send_to_nobody(address: str, text: str) -> None:
     """Wait for an answer that only this task could receive."""
     await asyncio.get_running_loop().create_future()
 
 
 async def test_garbage_collection_keeps_background_tasks() -> None:
-    app = create_app(deliver=deliver_to_nobody)
-    await app.test_client().post("/members/7/welcome")
+    app = create_app(send_to_nobody)
+    await register(app)
     await asyncio.sleep(0)
     gc.collect()
-    assert len(app.background_tasks) == 1
     [task] = app.background_tasks
     task.cancel()
     await asyncio.wait({task})
@@ -110,66 +156,117 @@ async def test_garbage_collection_keeps_background_tasks() -> None:
 async def test_dont_bare_create_task_is_garbage_collected(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    app = dont.bare_create_task(deliver_to_nobody)
-    await app.test_client().post("/members/7/welcome")
+    await register(dont.bare_create_task(send_to_nobody))
     await asyncio.sleep(0)
     gc.collect()
     assert "Task was destroyed but it is pending!" in caplog.text
 
 
-async def test_shutdown_cancels_what_outlasts_the_timeout() -> None:
-    log: list[str] = []
+async def test_the_default_mailer_logs_no_address(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", logger="examples.background_tasks")
+    app = create_app()
+    await register(app)
+    await finish(app)
+    assert caplog.messages == ["a mail of 13 characters would be sent"]
 
-    async def deliver(member_id: int) -> None:
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            log.append("cancelled")
-            raise
 
-    app = create_app(deliver=deliver)
-    assert app.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"] == 5
-    app.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"] = 0.05
+async def test_a_plain_function_runs_in_a_thread() -> None:
+    seen: list[int] = []
+    app = Quart(__name__)
+    app.add_background_task(lambda: seen.append(threading.get_ident()))
+    await finish(app)
+    assert seen != [threading.get_ident()]
 
-    @app.while_serving
-    async def database() -> AsyncGenerator[None, None]:
-        yield
-        log.append("closed")
 
-    async with app.test_app() as served:
-        await served.test_client().post("/members/7/welcome")
-    assert log == ["cancelled", "closed"]
+# Bounds
+
+
+async def test_too_much_is_a_503_until_some_is_done() -> None:
+    release = asyncio.Event()
+    app = Quart(__name__)
+    mails, letters = TaskLimit(app, 2), TaskLimit(app, 1)
+
+    async def wait() -> None:
+        await release.wait()
+
+    @app.post("/mails")
+    async def mail() -> tuple[str, int]:
+        mails.add(wait)
+        return "", 202
+
+    client = app.test_client()
+    answers = [await client.post("/mails") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [202, 202, 503]
+    assert answers[-1].headers["Retry-After"] == "5"
+    letters.add(wait)  # another kind has room of its own
+    assert len(app.background_tasks) == 3
+    release.set()
+    await finish(app)
+    assert (await client.post("/mails")).status_code == 202
+    await finish(app)
+
+
+async def test_a_task_that_fails_gives_its_place_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = Quart(__name__)
+    limit = TaskLimit(app, 1)
+
+    async def fail(place: str) -> None:
+        raise LookupError(place)
+
+    for place in ("first", "second"):
+        limit.add(fail, place)
+        await finish(app)
+    assert not limit.full
+    assert "LookupError: second" in caplog.text
+
+
+async def test_a_full_outbox_gives_up_the_mail_not_the_user(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    outbox = Outbox()
+    app = create_app(outbox.send)
+    register_mail(app, outbox.send, limit=1)
+    assert [await register(app, name) for name in ("ada", "bob")] == [201, 201]
+    assert "too many mails wait, one was not sent" in caplog.messages
+    outbox.release.set()
+    await finish(app)
+    assert [address for address, _ in outbox.mails] == ["ada@example.com"]
+
+
+# What a task may use
 
 
 async def test_dont_request_in_the_task_works_on_0_22_only(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    outbox: list[str] = []
-    app = dont.request_in_the_task(outbox)
-    member = {"email": "ada@example.com"}
-    response = await app.test_client().post("/members", json=member)
+    outbox = Outbox()
+    outbox.release.set()
+    app = dont.request_in_the_task(outbox.send)
+    response = await app.test_client().post("/users", json=ADA)
     await finish(app)
-    assert response.status_code == 202
+    assert response.status_code == 201
     if QUART_0_23:
-        assert outbox == []
+        assert outbox.mails == []
         assert "RuntimeError: There is no request in this context." in caplog.text
     else:
-        assert outbox == ["ada@example.com"]
+        assert outbox.mails == [("ada@example.com", "Welcome!")]
 
 
-async def test_a_task_has_no_session_on_0_23(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_a_task_has_no_session_on_0_23(caplog: pytest.LogCaptureFixture) -> None:
     seen: list[str] = []
     app = Quart(__name__)
     app.secret_key = "only for this test, thirty-two bytes"
 
     async def welcome() -> None:
-        seen.append(session["member"])
+        seen.append(session["username"])
 
     @app.post("/login")
     async def login() -> str:
-        session["member"] = "ada"
+        session["username"] = "ada"
         app.add_background_task(welcome)
         return "welcome"
 
@@ -185,186 +282,121 @@ async def test_a_task_has_no_session_on_0_23(
 async def test_a_body_of_another_type_is_none() -> None:
     app = Quart(__name__)
 
-    @app.post("/members")
-    async def add_member() -> dict[str, Any]:
+    @app.post("/users")
+    async def create_user() -> dict[str, Any]:
         return {"body": await request.get_json()}
 
-    response = await app.test_client().post("/members", data="email=ada@example.com")
+    response = await app.test_client().post("/users", data="email=ada@example.com")
     assert await response.get_json() == {"body": None}
 
 
-async def test_a_report_goes_from_queued_to_done() -> None:
-    release = threading.Event()
+async def test_a_task_has_the_app_and_opens_a_session_of_its_own(
+    database_url: str,
+) -> None:
+    app = database_sessions.create_app(database_url)
+    register_mail(app, Outbox().send)
+    found: list[tuple[str, str]] = []
 
-    def render(member_id: int, part: str) -> str:
-        assert release.wait(10)
-        return f"{part} {member_id}"
+    async def rename() -> None:
+        async with writing() as database:
+            user = await database.scalar(select(User).with_for_update())
+            assert user is not None
+            user.username = "grace"
+        async with reading() as database:
+            found.append((current_app.name, (await database.get_one(User, 1)).username))
 
-    app = create_app(render=render, concurrency=1)
-    client = app.test_client()
-    first, second = await order(client), await order(client)
-    assert [await state(client, first), await state(client, second)] == [
-        "running",
-        "queued",
-    ]
-    release.set()
-    await finish(app)
-    assert await (await client.get(first)).get_json() == {
-        "id": first.removeprefix("/reports/"),
-        "member_id": 7,
-        "report": "payments 7 visits 7",
-        "state": "done",
-    }
+    @app.post("/rename")
+    async def order() -> str:
+        TaskLimit(app, 1).add(rename)
+        return ""
 
-
-async def test_the_defaults_render_and_log(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", logger="examples.background_tasks")
-    app = create_app(period=0)
-    async with app.test_app() as served, asyncio.timeout(10):
-        location = await order(served.test_client())
-        await served.test_client().post("/members/7/welcome")
-        await finish(app)
-        report = await (await served.test_client().get(location)).get_json()
-        while "the digest of this hour" not in caplog.text:  # noqa: ASYNC110
-            await asyncio.sleep(0)
-    assert report["report"] == "The payments of member 7. The visits of member 7."
-    assert "welcome, member 7" in caplog.text
+    async with app.test_app():
+        await app.test_client().put("/users/ada")
+        await app.test_client().post("/rename")
+    assert found == [(app.name, "grace")]
 
 
-async def test_an_unknown_report_is_not_found() -> None:
-    response = await create_app().test_client().get("/reports/never-ordered")
-    assert response.status_code == 404
-
-
-async def test_no_more_reports_run_at_once_than_allowed() -> None:
-    lock, running, peak = threading.Lock(), set[int](), 0
-    enough = threading.Barrier(4)
-
-    def render(member_id: int, part: str) -> str:
-        nonlocal peak
-        with lock:
-            running.add(member_id)
-            peak = max(peak, len(running))
-        enough.wait(10)
-        with lock:
-            running.discard(member_id)
-        return part
-
-    app = create_app(render=render, concurrency=2)
-    for member_id in range(1, 7):
-        await order(app.test_client(), member_id)
-    await finish(app)
-    assert peak == 2
-
-
-class HalfFailing:
-    """Renders reports whose payments fail while their visits wait for `release`."""
-
-    def __init__(self) -> None:
-        self.release = threading.Event()
-        self.inside: set[int] = set()
-        self.together = threading.Event()
-        self.most = 0
-        self.begun = {member_id: threading.Event() for member_id in (1, 2, 3)}
-
-    def render(self, member_id: int, part: str) -> str:
-        if part == "payments":
-            assert self.begun[member_id].wait(10)
-            raise LookupError("no payments")
-        self.inside.add(member_id)
-        self.begun[member_id].set()
-        self.most = max(self.most, len(self.inside))
-        if len(self.inside) == 2:
-            self.together.set()
-        assert self.release.wait(10)
-        self.inside.discard(member_id)
-        return part
-
-
-async def test_a_failing_part_keeps_the_slot_till_its_siblings_end() -> None:
-    half = HalfFailing()
-    app = create_app(render=half.render, concurrency=1)
-    for member_id in (1, 2, 3):
-        await order(app.test_client(), member_id)
-    assert not await asyncio.to_thread(half.together.wait, 0.3)
-    half.release.set()
-    await finish(app)
-    assert half.most == 1
-
-
-async def test_dont_group_of_threads_frees_the_slot_too_early() -> None:
-    half = HalfFailing()
-    app = dont.group_of_threads(half.render)
-    for member_id in (1, 2, 3):
-        await order(app.test_client(), member_id)
-    assert await asyncio.to_thread(half.together.wait, 10)
-    half.release.set()
-    await finish(app)
-
-
-async def test_a_full_app_answers_503_and_recovers() -> None:
-    release = asyncio.Event()
-
-    async def deliver(member_id: int) -> None:
-        await release.wait()
-
-    app = create_app(deliver=deliver, limit=2)
-    client = app.test_client()
-    answers = [await client.post("/members/7/welcome") for _ in range(3)]
-    answers.append(await client.post("/members/7/reports"))
-    assert [answer.status_code for answer in answers] == [202, 202, 503, 503]
-    assert answers[-1].headers["Retry-After"] == "5"
-    release.set()
-    await finish(app)
-    assert (await client.post("/members/7/welcome")).status_code == 202
-    await finish(app)
-
-
-async def test_only_the_last_reports_are_kept() -> None:
-    app = create_app(kept=2)
-    client = app.test_client()
-    locations = []
-    for member_id in range(1, 5):
-        locations.append(await order(client, member_id))
-        await finish(app)
-    codes = [(await client.get(location)).status_code for location in locations]
-    assert codes == [404, 404, 200, 200]
-
-
-async def test_dont_status_of_every_job_ever_grows_without_end() -> None:
-    app = dont.status_of_every_job_ever(lambda member_id: "ready")
-    for _ in range(50):
-        await app.test_client().post("/members/7/reports")
-        await finish(app)
-    assert app.extensions["jobs"] == dict.fromkeys(range(50), "ready")
-
-
-async def test_a_failed_report_says_so_and_logs_why(
+async def test_dont_link_in_the_task_is_sent_on_0_22_only(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def render(member_id: int, part: str) -> str:
-        if part == "visits":
-            raise LookupError("no visits")
-        return part
-
-    app = create_app(render=render)
-    client = app.test_client()
-    location = await order(client)
+    outbox = Outbox()
+    outbox.release.set()
+    app = dont.link_in_the_task(outbox.send)
+    assert await register(app) == 201
     await finish(app)
-    assert await state(client, location) == "failed"
-    assert "ExceptionGroup: the report failed" in caplog.text
-    assert "LookupError: no visits" in caplog.text
+    if QUART_0_23:
+        assert outbox.mails == []
+        assert "Unable to create a url adapter" in caplog.text
+    else:
+        link = "http://localhost/users/ada/confirm"
+        assert outbox.mails == [("ada@example.com", link)]
 
 
-async def fail(member_id: int) -> None:
+@pytest.mark.parametrize(
+    ("options", "scheme"), [({}, "http"), ({"_scheme": "https"}, "https")]
+)
+async def test_with_server_name_a_link_is_http_unless_told(
+    options: dict[str, str], scheme: str
+) -> None:
+    links: list[str] = []
+    app = Quart(__name__)
+    app.config.update(SERVER_NAME="app.example.com", PREFERRED_URL_SCHEME="https")
+    app.add_url_rule("/confirm", endpoint="confirm")
+
+    async def send_link() -> None:
+        links.append(url_for("confirm", _external=True, **options))
+
+    @app.post("/users")
+    async def create_user() -> str:
+        app.add_background_task(send_link)
+        return ""
+
+    await app.test_client().post("/users", headers={"Host": "app.example.com"})
+    await finish(app)
+    assert links == [f"{scheme}://app.example.com/confirm"]
+
+
+async def test_a_link_made_in_a_view_follows_the_clients_host() -> None:
+    links: list[str] = []
+
+    async def keep(link: str) -> None:
+        links.append(link)
+
+    app = Quart(__name__)
+
+    @app.post("/users")
+    async def create_user() -> str:
+        app.add_background_task(keep, url_for("create_user", _external=True))
+        return ""
+
+    await app.test_client().post("/users", headers={"Host": "evil.example"})
+    await finish(app)
+    assert links == ["http://evil.example/users"]
+
+
+async def test_dont_plain_with_in_the_task_sends_nothing() -> None:
+    outbox = Outbox()
+    outbox.release.set()
+    app = dont.plain_with_in_the_task(outbox.send)
+    assert await register(app) == 201
+    [task] = app.extensions["tasks"]
+    with pytest.raises(TypeError, match="context manager protocol"):
+        await asyncio.wait_for(task, 10)
+    assert outbox.mails == []
+
+
+# Errors
+
+
+async def fail(address: str, text: str) -> None:
     raise ConnectionError("mail server gone")
 
 
 async def test_quart_logs_the_traceback_of_a_failed_task(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    app = create_app(deliver=fail)
-    await app.test_client().post("/members/7/welcome")
+    app = create_app(fail)
+    await register(app)
     await finish(app)
     assert "ConnectionError: mail server gone" in caplog.text
     assert "Traceback" in caplog.text
@@ -374,173 +406,344 @@ async def test_dont_error_without_traceback_hides_the_place(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     app = dont.error_without_traceback(fail)
-    await app.test_client().post("/members/7/welcome")
+    await register(app)
     await finish(app)
     assert "Background task failed: mail server gone" in caplog.text
     assert "Traceback" not in caplog.text
 
 
-async def test_a_receiver_that_is_held_sees_background_errors() -> None:
-    failures: list[str] = []
-
-    async def count(app: Quart, exception: Exception, **_: Any) -> None:
-        failures.append(str(exception))
-
-    app = create_app(deliver=fail)
-    got_background_exception.connect(count, app, weak=False)
-    receiver = weakref.ref(count)
-    del count
-    gc.collect()
-    await app.test_client().post("/members/7/welcome")
-    await finish(app)
-    assert failures == ["mail server gone"]
-    got_background_exception.disconnect(receiver(), app)
-
-
-async def test_dont_signal_to_a_local_function_counts_nothing() -> None:
-    failures: list[str] = []
-    app = dont.signal_to_a_local_function(fail, failures)
-    gc.collect()
-    await app.test_client().post("/members/7/welcome")
-    await finish(app)
-    assert failures == []
-
-
-async def deliver_to_all_but(
-    bad: int, outbox: list[int], gate: asyncio.Event, member_id: int
+async def test_dont_bare_create_task_fails_without_a_signal(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    if member_id == bad:
-        gate.set()
-        raise ConnectionError("no such address")
-    await gate.wait()
+    signalled: list[Quart] = []
+
+    async def note(sender: Quart, exception: Exception) -> None:
+        signalled.append(sender)
+
+    right, wrong = create_app(fail), dont.bare_create_task(fail)
+    for app in (right, wrong):
+        got_background_exception.connect(note, app)
+        await register(app)
+        await finish(app)
     await asyncio.sleep(0)
-    outbox.append(member_id)
+    gc.collect()
+    assert "Task exception was never retrieved" in caplog.text
+    assert signalled == [right]
 
 
-async def test_one_failed_mail_spares_the_others() -> None:
-    outbox: list[int] = []
-    app = create_app(deliver=partial(deliver_to_all_but, 2, outbox, asyncio.Event()))
-    for member_id in (1, 2, 3):
-        await app.test_client().post(f"/members/{member_id}/welcome")
-    await finish(app)
-    assert outbox == [1, 3]
-
-
-async def test_dont_mails_in_one_task_group_end_with_the_first_failure() -> None:
-    outbox: list[int] = []
-    deliver = partial(deliver_to_all_but, 2, outbox, asyncio.Event())
-    app = dont.mails_in_one_task_group(deliver)
-    await app.test_client().post("/newsletter", json=[1, 2, 3])
-    await finish(app)
-    assert outbox == []
+# On a timer
 
 
 class FailsOnce:
-    """Periodic work whose first run fails."""
+    """Work whose first run fails."""
 
     def __init__(self) -> None:
-        self.calls = 0
+        self.runs = 0
         self.recovered = asyncio.Event()
 
     async def __call__(self) -> None:
-        self.calls += 1
-        if self.calls == 1:
+        self.runs += 1
+        if self.runs == 1:
             raise ConnectionError("no database")
         self.recovered.set()
 
 
-async def test_a_periodic_task_survives_a_failure_and_ends_at_shutdown(
+async def test_a_timer_survives_a_failure_and_ends_with_the_app(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     before = asyncio.all_tasks()
     digest = FailsOnce()
-    async with create_app(digest=digest, period=0).test_app():
-        await asyncio.wait_for(digest.recovered.wait(), 10)
+    app = Quart(__name__)
+    register_timer(app, 0, digest)
+    async with app.test_app():
+        await asyncio.wait_for(digest.recovered.wait(), 20)
     assert "ConnectionError: no database" in caplog.text
+    assert "next try in 0 seconds" in caplog.text
     assert asyncio.all_tasks() == before
 
 
-async def test_dont_unguarded_period_ends_at_its_first_failure() -> None:
+async def test_dont_unguarded_timer_ends_at_its_first_failure() -> None:
     digest = FailsOnce()
-    app = dont.unguarded_period(digest, period=0)
+    app = dont.unguarded_timer(digest, 0)
     async with app.test_app():
-        await asyncio.wait_for(asyncio.wait({app.extensions["clock"]}), 10)
+        timer = app.extensions["timer"]
+        await asyncio.wait_for(asyncio.wait({timer}), 20)
         with pytest.raises(ConnectionError, match="no database"):
-            app.extensions["clock"].result()
-    assert digest.calls == 1
+            timer.result()
+    assert digest.runs == 1
+
+
+async def test_a_timer_has_the_app_and_its_database(database_url: str) -> None:
+    app = database_sessions.create_app(database_url)
+    done = asyncio.Event()
+    found: list[Any] = []
+
+    async def count() -> None:
+        async with reading() as database:
+            found.append((current_app.name, list(await database.scalars(select(User)))))
+        done.set()
+
+    register_timer(app, 0, count)
+    async with app.test_app():
+        await asyncio.wait_for(done.wait(), 20)
+    assert found[0] == (app.name, [])
 
 
 async def shutdown_ends(app: Quart) -> bool:
-    """Whether shutdown ends well before the timeout for background tasks."""
+    """Whether shutdown ends by itself, long before its timeout."""
+    app.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"] = 60
     await app.startup()
     await asyncio.sleep(0)
     shutdown = asyncio.ensure_future(app.shutdown())
-    await asyncio.wait({shutdown}, timeout=0.5)
+    patience = 0.5 if app.background_tasks else 20
+    await asyncio.wait({shutdown}, timeout=patience)
     ended = shutdown.done()
     for task in app.background_tasks:
         task.cancel()
-    await asyncio.wait({shutdown}, timeout=10)
+    await asyncio.wait({shutdown}, timeout=20)
     return ended
 
 
-async def test_a_periodic_task_does_not_hold_the_shutdown() -> None:
-    assert await shutdown_ends(create_app())
+async def test_a_timer_does_not_hold_the_shutdown() -> None:
+    app = create_app()
+    assert await shutdown_ends(app)
 
 
-async def test_dont_endless_background_task_holds_the_shutdown() -> None:
+async def test_dont_endless_task_holds_the_shutdown() -> None:
     async def digest() -> None:
         pass
 
-    assert not await shutdown_ends(dont.endless_background_task(digest))
+    assert not await shutdown_ends(dont.endless_task(digest))
 
 
-async def thread_of(
-    app_of: Callable[[Callable[..., str]], Quart], path: str
-) -> int | None:
-    """The thread in which the work of `app_of(work)` behind `path` runs."""
+async def test_the_timer_of_the_example_counts_tasks(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level("INFO", logger="examples.background_tasks")
+    slept = asyncio.sleep
+    monkeypatch.setattr(asyncio, "sleep", lambda seconds: slept(0))
+    async with create_app().test_app(), asyncio.timeout(20):
+        while "0 background tasks" not in caplog.messages:
+            await slept(0)
+
+
+# Jobs with a status
+
+
+async def order(client: Client, subject: str = "july") -> str:
+    """Order a report; where its status is."""
+    response = await client.post(f"/reports/{subject}")
+    assert response.status_code == 202
+    return response.headers["Location"]
+
+
+async def shown(client: Client, location: str) -> dict[str, Any]:
+    return await (await client.get(location)).get_json()
+
+
+async def test_a_report_is_ordered_and_fetched() -> None:
+    app = create_app()
+    client = app.test_client()
+    location = await order(client)
+    await finish(app)
+    job_id = location.removeprefix("/reports/")
+    report = {"id": job_id, "state": "done", "result": "All about july."}
+    assert await shown(client, location) == report
+    assert len(job_id) == 43  # 32 random bytes
+    assert (await client.get("/reports/never-ordered")).status_code == 404
+
+
+class Gate:
+    """A function for threads: it says when it began, and ends when it is let."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Semaphore(0)
+        self.release = threading.Event()
+        self.lock = threading.Lock()
+        self.inside = self.most = 0
+
+    def __call__(self, subject: str = "july") -> str:
+        with self.lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+        self.begun.release()
+        assert self.release.wait(30)
+        with self.lock:
+            self.inside -= 1
+        return subject
+
+    async def begins(self) -> None:
+        assert await asyncio.to_thread(self.begun.acquire, timeout=20)
+
+
+async def test_no_more_jobs_run_at_once_than_there_are_threads() -> None:
+    app = Quart(__name__)
+    jobs, gate = Jobs(app, threads=2), Gate()
+    started = [jobs.start(gate, str(number)) for number in range(5)]
+    await gate.begins()
+    await gate.begins()
+    assert [job.state for job in started].count("running") == 2
+    assert [job.state for job in started].count("queued") == 3
+    gate.release.set()
+    await finish(app)
+    assert [(job.state, job.result) for job in started] == [
+        ("done", str(number)) for number in range(5)
+    ]
+    assert gate.most == 2
+    await jobs.close()
+
+
+async def test_a_cancelled_job_holds_its_place_till_its_thread_ends() -> None:
+    app = Quart(__name__)
+    jobs, gate = Jobs(app, threads=1), Gate()
+    jobs.start(gate)
+    await gate.begins()
+    for task in app.background_tasks:
+        task.cancel()
+    await asyncio.wait(app.background_tasks)
+    second = jobs.start(gate)
+    await asyncio.sleep(0.1)
+    assert second.state == "queued"
+    gate.release.set()
+    await finish(app)
+    assert (second.state, gate.most) == ("done", 1)
+    await jobs.close()
+
+
+async def test_a_closed_app_starts_no_waiting_job() -> None:
+    app = Quart(__name__)
+    app.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"] = 0.05
+    register_jobs(app)
+    app.register_blueprint(reports)
+    jobs: Jobs = app.extensions["jobs"]
+    gate = Gate()
+    async with app.test_app():
+        started = [jobs.start(gate) for _ in range(5)]
+        await gate.begins()
+        await gate.begins()
+    gate.release.set()
+    assert [job.state for job in started].count("running") == 2
+    late = jobs.start(gate)
+    await finish(app)
+    assert (late.state, gate.most) == ("failed", 2)
+
+
+async def test_too_many_jobs_are_a_503() -> None:
+    app = Quart(__name__)
+    jobs, gate = Jobs(app, limit=2), Gate()
+
+    @app.post("/jobs")
+    async def start() -> tuple[str, int]:
+        jobs.start(gate)
+        return "", 202
+
+    answers = [await app.test_client().post("/jobs") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [202, 202, 503]
+    gate.release.set()
+    await finish(app)
+    await jobs.close()
+
+
+async def test_a_failed_job_says_so_and_its_error_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def write(subject: str) -> str:
+        raise LookupError(f"no {subject}")
+
+    app = Quart(__name__)
+    jobs = Jobs(app)
+    job = jobs.start(write, "july")
+    await finish(app)
+    assert (job.state, job.result) == ("failed", None)
+    assert "LookupError: no july" in caplog.text
+    await jobs.close()
+
+
+async def test_a_job_is_forgotten_after_its_time() -> None:
+    app = Quart(__name__)
+    short, long = Jobs(app, kept_seconds=0), Jobs(app)
+    gone, kept = short.start(str), long.start(str)
+    assert (short.find(gone.id), long.find(kept.id)) == (gone, kept)
+    await finish(app)
+    async with asyncio.timeout(20):
+        while short.find(gone.id) is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert long.find(kept.id) is kept
+    await short.close()
+    await long.close()
+
+
+async def test_the_state_is_known_in_its_process_only() -> None:
+    first, second = create_app(), create_app()
+    location = await order(first.test_client())
+    assert (await second.test_client().get(location)).status_code == 404
+    await finish(first)
+
+
+async def thread_of(app_of: Callable[[Callable[[str], str]], Quart]) -> int:
+    """The thread in which the function given to `app_of` runs."""
     seen: list[int] = []
 
-    def work(*_: object) -> str:
+    def write(subject: str) -> str:
         seen.append(threading.get_ident())
-        return "ready"
+        return subject
 
-    app = app_of(work)
-    await app.test_client().post(path)
+    app = app_of(write)
+    await app.test_client().post("/reports/july")
     await finish(app)
     return seen[0]
 
 
-async def test_reports_render_off_the_event_loop() -> None:
-    def app_of(render: Callable[..., str]) -> Quart:
-        return create_app(render=render)
-
-    assert await thread_of(app_of, "/members/7/reports") != threading.get_ident()
+async def test_dont_compute_on_the_loop_stops_every_request() -> None:
+    assert await thread_of(dont.compute_on_the_loop) == threading.get_ident()
 
 
-async def test_a_plain_function_runs_in_a_thread() -> None:
-    def app_of(deliver: Callable[..., Any]) -> Quart:
-        return create_app(deliver=deliver)
+async def test_jobs_run_off_the_loop() -> None:
+    def app_of(write: Callable[[str], str]) -> Quart:
+        app = Quart(__name__)
+        jobs = Jobs(app)
 
-    assert await thread_of(app_of, "/members/7/welcome") != threading.get_ident()
+        @app.post("/reports/<subject>")
+        async def start(subject: str) -> str:
+            return jobs.start(write, subject).id
+
+        return app
+
+    assert await thread_of(app_of) != threading.get_ident()
 
 
-async def test_dont_render_on_the_loop_blocks_every_request() -> None:
-    thread = await thread_of(dont.render_on_the_loop, "/members/7/reports")
-    assert thread == threading.get_ident()
+async def test_a_thread_keeps_the_process_after_the_app_has_closed(
+    tmp_path: Path,
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    async with hypercorn("tests.support.slow_mail:report_on_a_pipe()") as server:
+        await post(server.url(f"/pipes{pipe}"))
+        await server.logged("report started")
+        server.process.terminate()
+        await server.logged("app closed")
+        ending = asyncio.ensure_future(server.process.wait())
+        await asyncio.wait({ending}, timeout=0.5)
+        assert not ending.done()
+        await asyncio.to_thread(pipe.write_text, "")
+        assert await asyncio.wait_for(ending, 20) == 0
+
+
+# Celery
 
 
 @pytest.fixture
-def send_welcome() -> Task[[int], None]:
-    celery = Celery("members", broker="memory://", set_as_current=False)
+def send_welcome() -> Task[[str], None]:
+    celery = Celery("users", broker="memory://", set_as_current=False)
 
     @celery.task(name="send_welcome")
-    def send_welcome(member_id: int) -> None: ...
+    def send_welcome(address: str) -> None: ...
 
     return send_welcome
 
 
 async def publisher(app: Quart) -> int:
-    """The thread in which Celery publishes when a member is welcomed."""
+    """The thread in which Celery publishes when a user is registered."""
     seen: list[int] = []
 
     def record(**_: object) -> None:
@@ -548,28 +751,27 @@ async def publisher(app: Quart) -> int:
 
     before_task_publish.connect(record)
     try:
-        response = await app.test_client().post("/members/7/welcome")
+        assert await register(app) == 201
     finally:
         before_task_publish.disconnect(record)
-    assert response.status_code == 202
     return seen[0]
 
 
 async def test_celery_publishes_off_the_event_loop(
-    send_welcome: Task[[int], None],
+    send_welcome: Task[[str], None],
 ) -> None:
     app = Quart(__name__)
 
-    @app.post("/members/<int:member_id>/welcome")
-    async def welcome(member_id: int) -> tuple[dict[str, str], int]:
-        await asyncio.to_thread(send_welcome.delay, member_id)
-        return {"state": "queued"}, 202
+    @app.post("/users/<username>")
+    async def create_user(username: str) -> tuple[str, int]:
+        await asyncio.to_thread(send_welcome.delay, f"{username}@example.com")
+        return "", 201
 
     assert await publisher(app) != threading.get_ident()
 
 
 async def test_dont_publish_on_the_loop_blocks_every_request(
-    send_welcome: Task[[int], None],
+    send_welcome: Task[[str], None],
 ) -> None:
     app = dont.publish_on_the_loop(send_welcome)
     assert await publisher(app) == threading.get_ident()

@@ -1,4 +1,4 @@
-"""Work after the answer, and a bound for it."""
+"""Work after the answer, and a bound for each kind of it."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -15,18 +15,22 @@ async def log_mail(address: str, text: str) -> None:
 
 
 class TaskLimit:
-    """At most `limit` background tasks of one kind; the next one is a 503."""
+    """At most `limit` background tasks of one kind, waiting or at work."""
 
     def __init__(self, app: Quart, limit: int) -> None:
         self._app = app
         self._limit = limit
-        self._running = 0
+        self._unfinished = 0
+
+    @property
+    def full(self) -> bool:
+        return self._unfinished >= self._limit
 
     def add(self, work: Callable[..., Awaitable[None]], *arguments: object) -> None:
         """`arguments` are plain values: no `request`, no session, no row."""
-        if self._running >= self._limit:
+        if self.full:
             raise ServiceUnavailable("Too much is waiting.", retry_after=5)
-        self._running += 1
+        self._unfinished += 1
         self._app.add_background_task(self._run, work, *arguments)
 
     async def _run(
@@ -35,7 +39,7 @@ class TaskLimit:
         try:
             await work(*arguments)
         finally:
-            self._running -= 1
+            self._unfinished -= 1
 
 
 def register_mail(app: Quart, mailer: Mailer = log_mail, limit: int = 100) -> None:
@@ -44,6 +48,9 @@ def register_mail(app: Quart, mailer: Mailer = log_mail, limit: int = 100) -> No
 
 
 def send_mail(address: str, text: str) -> None:
-    """Send it after the answer; 503 when too many wait already."""
+    """Send it after the answer, or log that too many wait: its user exists by now."""
     mails: TaskLimit = current_app.extensions["mails"]
+    if mails.full:
+        log.error("too many mails wait, one was not sent")
+        return
     mails.add(current_app.extensions["mailer"], address, text)

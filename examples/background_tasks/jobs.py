@@ -2,35 +2,32 @@
 
 import asyncio
 import secrets
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from quart import Quart
 
 from .after_answer import TaskLimit
 
-KEPT_SECONDS = 3_600
-
 
 @dataclass
 class Job:
-    id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
-    state: str = "queued"
+    id: str = field(default_factory=secrets.token_urlsafe)
+    state: Literal["queued", "running", "done", "failed"] = "queued"
     result: Any = None
-    finished: float | None = None
-
-    def view(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class Jobs:
-    """Runs plain functions in threads, `threads` of them at a time."""
+    """Runs plain functions in a few threads, and forgets a job after `kept_seconds`."""
 
-    def __init__(self, app: Quart, threads: int = 2, limit: int = 100) -> None:
+    def __init__(
+        self, app: Quart, threads: int = 2, limit: int = 100, kept_seconds: int = 3_600
+    ) -> None:
         self._tasks = TaskLimit(app, limit)
-        self._threads = asyncio.Semaphore(threads)
+        self._threads = ThreadPoolExecutor(threads, "jobs")
+        self._kept_seconds = kept_seconds
         self._jobs: dict[str, Job] = {}
 
     def start(self, function: Callable[..., Any], *arguments: object) -> Job:
@@ -42,22 +39,20 @@ class Jobs:
     def find(self, job_id: str) -> Job | None:
         return self._jobs.get(job_id)
 
-    async def _run(self, job: Job, function: Callable[..., Any], *args: object) -> None:
-        try:
-            async with self._threads:
-                job.state = "running"
-                job.result = await asyncio.to_thread(function, *args)
-            job.state = "done"
-        except BaseException:
-            job.state = "failed"
-            raise
-        finally:
-            job.finished = time.time()
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def forget_old(self) -> None:
-        oldest = time.time() - KEPT_SECONDS
-        self._jobs = {
-            job_id: job
-            for job_id, job in self._jobs.items()
-            if job.finished is None or job.finished > oldest
-        }
+    async def _run(self, job: Job, function: Callable[..., Any], *args: object) -> None:
+        def work() -> Any:
+            job.state = "running"
+            return function(*args)
+
+        loop = asyncio.get_running_loop()
+        try:
+            job.result = await loop.run_in_executor(self._threads, work)
+            job.state = "done"
+        except Exception:
+            job.state = "failed"
+            raise  # Quart logs it
+        finally:
+            loop.call_later(self._kept_seconds, self._jobs.pop, job.id)

@@ -1,12 +1,12 @@
 """Order a report, and ask for it later: /reports."""
 
 import time
+from dataclasses import asdict
 
-from quart import Blueprint, Quart, abort, current_app
+from quart import Blueprint, Quart, abort, current_app, url_for
 from quart.typing import ResponseReturnValue
 
 from .jobs import Jobs
-from .timer import register_timer
 
 reports = Blueprint("reports", __name__, url_prefix="/reports")
 
@@ -18,14 +18,14 @@ def write_report(subject: str) -> str:
 
 def register_jobs(app: Quart) -> None:
     jobs = app.extensions["jobs"] = Jobs(app)
-    register_timer(app, 60, jobs.forget_old)
+    app.after_serving(jobs.close)
 
 
 @reports.post("/<subject>")
 async def order_report(subject: str) -> ResponseReturnValue:
     jobs: Jobs = current_app.extensions["jobs"]
     job = jobs.start(write_report, subject)
-    return job.view(), 202
+    return asdict(job), 202, {"Location": url_for(".show_report", job_id=job.id)}
 
 
 @reports.get("/<job_id>")
@@ -34,4 +34,4 @@ async def show_report(job_id: str) -> ResponseReturnValue:
     job = jobs.find(job_id)
     if job is None:
         abort(404)
-    return job.view()
+    return asdict(job)

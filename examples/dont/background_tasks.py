@@ -1,179 +1,151 @@
-"""How work behind the response is lost, blocks the loop or grows without end."""
+"""How work behind the answer is lost, fails unseen or stops everything else."""
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import Any
 
-from celery import Task  # type: ignore[import-untyped]
-from quart import Quart, request
-from quart.signals import got_background_exception
+from celery import Task
+from quart import Quart, current_app, request, url_for
 from quart.typing import ResponseReturnValue
 
-Deliver = Callable[[int], Coroutine[Any, Any, None]]
+Mailer = Callable[[str, str], Coroutine[Any, Any, None]]
+Work = Callable[[], Awaitable[None]]
 
 
-def bare_create_task(deliver: Deliver) -> Quart:
+def bare_create_task(send_mail: Mailer) -> Quart:
     app = Quart(__name__)
 
-    @app.post("/members/<int:member_id>/welcome")
-    async def welcome(member_id: int) -> ResponseReturnValue:
-        asyncio.create_task(deliver(member_id))
-        return {"state": "queued"}, 202
+    @app.post("/users/<username>")
+    async def create_user(username: str) -> ResponseReturnValue:
+        asyncio.create_task(send_mail(f"{username}@example.com", "Welcome!"))
+        return {"username": username}, 201
 
     return app
 
 
-def request_in_the_task(outbox: list[str]) -> Quart:
+def request_in_the_task(send_mail: Mailer) -> Quart:
     app = Quart(__name__)
 
-    async def send_welcome() -> None:
-        member = await request.get_json()
-        outbox.append(member["email"])
+    async def welcome() -> None:
+        user = await request.get_json()
+        await send_mail(user["email"], "Welcome!")
 
-    @app.post("/members")
-    async def add_member() -> ResponseReturnValue:
-        app.add_background_task(send_welcome)
-        return {"state": "queued"}, 202
+    @app.post("/users")
+    async def create_user() -> ResponseReturnValue:
+        app.add_background_task(welcome)
+        return "", 201
 
     return app
 
 
-def publish_on_the_loop(send_welcome: Task[[int], None]) -> Quart:
+def link_in_the_task(send_mail: Mailer) -> Quart:
     app = Quart(__name__)
 
-    @app.post("/members/<int:member_id>/welcome")
-    async def welcome(member_id: int) -> ResponseReturnValue:
-        send_welcome.delay(member_id)
-        return {"state": "queued"}, 202
+    async def send_link(username: str) -> None:
+        link = url_for("confirm", username=username, _external=True)
+        await send_mail(f"{username}@example.com", link)
+
+    @app.get("/users/<username>/confirm")
+    async def confirm(username: str) -> str:
+        return "confirmed"
+
+    @app.post("/users/<username>")
+    async def create_user(username: str) -> ResponseReturnValue:
+        app.add_background_task(send_link, username)
+        return {"username": username}, 201
 
     return app
 
 
-def group_of_threads(render: Callable[[int, str], str]) -> Quart:
+def plain_with_in_the_task(send_mail: Mailer) -> Quart:
     app = Quart(__name__)
-    slots = asyncio.Semaphore(1)
+    app.config["SENDER"] = "service@example.com"
+    tasks: list[asyncio.Task[None]] = app.extensions.setdefault("tasks", [])
 
-    async def write(member_id: int) -> None:
-        async with slots, asyncio.TaskGroup() as group:
-            for part in ("payments", "visits"):
-                group.create_task(asyncio.to_thread(render, member_id, part))
+    async def welcome(address: str) -> None:
+        with app.app_context():  # type: ignore[attr-defined]
+            await send_mail(address, current_app.config["SENDER"])
 
-    @app.post("/members/<int:member_id>/reports")
-    async def order(member_id: int) -> ResponseReturnValue:
-        app.add_background_task(write, member_id)
-        return {"state": "queued"}, 202, {"Location": "/reports/1"}
+    @app.post("/users/<username>")
+    async def create_user(username: str) -> ResponseReturnValue:
+        tasks.append(asyncio.create_task(welcome(f"{username}@example.com")))
+        return {"username": username}, 201
 
     return app
 
 
-def endless_background_task(digest: Callable[[], Awaitable[None]]) -> Quart:
+def publish_on_the_loop(send_welcome: Task[[str], None]) -> Quart:
+    app = Quart(__name__)
+
+    @app.post("/users/<username>")
+    async def create_user(username: str) -> ResponseReturnValue:
+        send_welcome.delay(f"{username}@example.com")
+        return {"username": username}, 201
+
+    return app
+
+
+def endless_task(send_digest: Work) -> Quart:
     app = Quart(__name__)
 
     async def every_hour() -> None:
         while True:
-            await digest()
+            await send_digest()
             await asyncio.sleep(3600)
 
     @app.before_serving
-    async def start_clock() -> None:
+    async def start_timer() -> None:
         app.add_background_task(every_hour)
 
     return app
 
 
-def unguarded_period(digest: Callable[[], Awaitable[None]], period: float) -> Quart:
+def unguarded_timer(send_digest: Work, seconds: float = 3600) -> Quart:
     app = Quart(__name__)
 
     async def every() -> None:
         while True:
-            await asyncio.sleep(period)
-            await digest()
+            await asyncio.sleep(seconds)
+            await send_digest()
 
     @app.while_serving
-    async def clock() -> AsyncGenerator[None, None]:
-        task = app.extensions["clock"] = asyncio.create_task(every())
-        yield
-        task.cancel()
-
-    return app
-
-
-def render_on_the_loop(render: Callable[[int], str]) -> Quart:
-    app = Quart(__name__)
-
-    async def write(member_id: int) -> None:
-        render(member_id)
-
-    @app.post("/members/<int:member_id>/reports")
-    async def order(member_id: int) -> ResponseReturnValue:
-        app.add_background_task(write, member_id)
-        return {"state": "queued"}, 202
-
-    return app
-
-
-def status_of_every_job_ever(render: Callable[[int], str]) -> Quart:
-    app = Quart(__name__)
-    jobs: dict[int, str] = app.extensions.setdefault("jobs", {})
-
-    async def write(job_id: int, member_id: int) -> None:
-        jobs[job_id] = await asyncio.to_thread(render, member_id)
-
-    @app.post("/members/<int:member_id>/reports")
-    async def order(member_id: int) -> ResponseReturnValue:
-        job_id = len(jobs)
-        jobs[job_id] = "queued"
-        app.add_background_task(write, job_id, member_id)
-        return {"id": job_id}, 202
-
-    return app
-
-
-def error_without_traceback(deliver: Deliver) -> Quart:
-    app = Quart(__name__)
-
-    async def send(member_id: int) -> None:
+    async def timer() -> AsyncGenerator[None, None]:
+        task = app.extensions["timer"] = asyncio.create_task(every())
         try:
-            await deliver(member_id)
+            yield
+        finally:
+            task.cancel()
+
+    return app
+
+
+def compute_on_the_loop(write_report: Callable[[str], str]) -> Quart:
+    app = Quart(__name__)
+    written: dict[str, str] = app.extensions.setdefault("written", {})
+
+    async def write(subject: str) -> None:
+        written[subject] = write_report(subject)
+
+    @app.post("/reports/<subject>")
+    async def order_report(subject: str) -> ResponseReturnValue:
+        app.add_background_task(write, subject)
+        return {"subject": subject}, 202
+
+    return app
+
+
+def error_without_traceback(send_mail: Mailer) -> Quart:
+    app = Quart(__name__)
+
+    async def welcome(address: str) -> None:
+        try:
+            await send_mail(address, "Welcome!")
         except Exception as error:
-            logging.getLogger(__name__).error(f"Background task failed: {error}")
+            app.logger.error(f"Background task failed: {error}")
 
-    @app.post("/members/<int:member_id>/welcome")
-    async def welcome(member_id: int) -> ResponseReturnValue:
-        app.add_background_task(send, member_id)
-        return {"state": "queued"}, 202
-
-    return app
-
-
-def mails_in_one_task_group(deliver: Deliver) -> Quart:
-    app = Quart(__name__)
-
-    async def send_all(member_ids: list[int]) -> None:
-        async with asyncio.TaskGroup() as group:
-            for member_id in member_ids:
-                group.create_task(deliver(member_id))
-
-    @app.post("/newsletter")
-    async def newsletter() -> ResponseReturnValue:
-        app.add_background_task(send_all, await request.get_json())
-        return {"state": "queued"}, 202
-
-    return app
-
-
-def signal_to_a_local_function(deliver: Deliver, failures: list[str]) -> Quart:
-    app = Quart(__name__)
-
-    async def count(app: Quart, exception: Exception, **_: Any) -> None:
-        failures.append(str(exception))
-
-    got_background_exception.connect(count, app)
-
-    @app.post("/members/<int:member_id>/welcome")
-    async def welcome(member_id: int) -> ResponseReturnValue:
-        app.add_background_task(deliver, member_id)
-        return {"state": "queued"}, 202
+    @app.post("/users/<username>")
+    async def create_user(username: str) -> ResponseReturnValue:
+        app.add_background_task(welcome, f"{username}@example.com")
+        return {"username": username}, 201
 
     return app

@@ -4,13 +4,16 @@ from collections.abc import Awaitable, Callable
 
 from quart import Quart
 
+Mailer = Callable[[str, str], Awaitable[None]]  # takes an address and a text
 
-def create_app(send_mail: Callable[[str, str], Awaitable[None]]) -> Quart:
+
+def create_app(send_mail: Mailer) -> Quart:
     app = Quart(__name__)
 
-    @app.post("/welcome/<address>")
-    async def welcome(address: str) -> tuple[dict[str, str], int]:
-        app.add_background_task(send_mail, address, "Welcome!")
-        return {"mail": "queued"}, 202
+    @app.post("/users/<username>")
+    async def create_user(username: str) -> tuple[dict[str, str], int]:
+        address = f"{username}@example.com"
+        app.add_background_task(send_mail, address, f"Welcome, {username}!")
+        return {"username": username}, 201
 
     return app

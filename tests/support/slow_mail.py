@@ -1,6 +1,7 @@
-"""Mail that takes a second, sent by the right and by the wrong background task."""
+"""Servers whose background work is under way when SIGTERM comes."""
 
 import asyncio
+from pathlib import Path
 
 from quart import Quart
 
@@ -8,15 +9,37 @@ from examples.background_tasks import create_app
 from examples.dont import background_tasks as dont
 
 
-async def deliver(member_id: int) -> None:
+async def send_mail(address: str, text: str) -> None:
     print("mail started", flush=True)
     await asyncio.sleep(1)
     print("mail sent", flush=True)
 
 
 def right() -> Quart:
-    return create_app(deliver=deliver)
+    return create_app(send_mail)
 
 
 def wrong() -> Quart:
-    return dont.bare_create_task(deliver)
+    return dont.bare_create_task(send_mail)
+
+
+def held_by_a_thread(pipe: Path) -> str:
+    """Open a pipe to read, which takes as long as nobody opens it to write."""
+    print("report started", flush=True)
+    return pipe.read_text()
+
+
+def report_on_a_pipe() -> Quart:
+    app = create_app()
+    app.config["BACKGROUND_TASK_SHUTDOWN_TIMEOUT"] = 0.1
+
+    @app.post("/pipes/<path:pipe>")
+    async def order(pipe: str) -> tuple[str, int]:
+        app.extensions["jobs"].start(held_by_a_thread, Path("/", pipe))
+        return "", 202
+
+    @app.after_serving
+    async def tell() -> None:
+        print("app closed", flush=True)
+
+    return app
