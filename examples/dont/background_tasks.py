@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import Any
 
-from celery import Task
+from celery import Task  # type: ignore[import-untyped]
 from quart import Quart, current_app, request, url_for
 from quart.typing import ResponseReturnValue
 
