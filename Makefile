@@ -9,7 +9,8 @@ help:
 	@echo 'make test                      set up $(VENV) and run every test'
 	@echo 'make lint                      check code, types, snippets, links and figures'
 	@echo 'make fix                       format, and copy the snippets into the pages'
-	@echo 'make serve EXAMPLE=websockets  run one example and say how to try it'
+	@echo 'make serve                     run the whole service and say how to try it'
+	@echo 'make serve EXAMPLE=websockets  run one example of it'
 	@echo 'make bench                     compare the patterns with bare Quart and with the mistakes'
 	@echo 'make lock                      renew the lock files'
 

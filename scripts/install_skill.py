@@ -25,6 +25,7 @@ USED_BY_AGENTS = [
     "examples",
     "scripts/check_app.py",
     "scripts/check_app_rules",
+    "scripts/new_app.py",
 ]
 NOT_COPIED = shutil.ignore_patterns("dont", "__pycache__", "*.pyc", ".*")
 AGENTS = {

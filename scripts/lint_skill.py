@@ -1,7 +1,7 @@
 """Check that every snippet is tested code and that every link and figure is true.
 
     python scripts/lint_skill.py          report what is wrong
-    python scripts/lint_skill.py --fix    copy snippets, rules and counts; format
+    python scripts/lint_skill.py --fix    copy snippets, needs, rules and counts; format
 
 Exit codes: 0 clean, 1 findings, 2 usage or unreadable input.
 """
@@ -16,7 +16,10 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
+from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any, TypeGuard
 
 import check_app
 import mdformat
@@ -25,32 +28,33 @@ import yaml
 from check_app_rules import RULES as APP_RULES
 from check_app_rules.project import Project
 from markdown_it import MarkdownIt
-from packaging.specifiers import SpecifierSet
+from markdown_it.token import Token
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 from serve import commands
 
 NAME = "quart-patterns"
 SECTIONS = ["When", "Do", "Don't", "Why", "Test", "See also"]
 SKILL_SECTIONS = ["Working loop", "Gotchas", "Patterns", "When not to use it"]
-BODY_LIMIT = 8_000
+DESCRIPTION_LIMITS = (300, 700)
+BODY_LIMIT = 10_000
 PAGE_LIMIT = 8_000
-EXAMPLE_LIMIT = 120
-DESCRIPTION_LIMITS = (300, 500)
-TRY_COMMANDS = 3
+FENCE_LINES = 60
+DO_LINES = 130
+PLAIN_LINES = 25
+TRY_COMMANDS = range(1, 4)
+TESTING = "testing"
 FIX = "run scripts/lint_skill.py --fix"
-PRIVATE_MODULES = re.compile(
+TOOL = re.compile(r"[A-Z][A-Za-z]*(\([^()\s]+\))?")
+ANY_COMMAND = {"Bash", "Bash(*)", "Bash(:*)"}
+PRIVATE_NAMES = re.compile(
     r"(^|\.)_|^quart\.(ctx|globals|asgi)\b|^hypercorn\.(protocol|utils|events|asyncio\.)"
 )
-TOOL = re.compile(r"[A-Z][A-Za-z]*(\([^()\s]+\))?")
-
-
-@dataclass(frozen=True)
-class Finding:
-    place: str
-    fact: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.fact}; {self.remedy}"
+DOCUMENTED = {"__future__", "_exit"}
+NOT_PATTERNS = {"__init__.py", "__main__.py", "__pycache__", "dont", "plain"}
+MAIN = "__name__ == '__main__'"
+GUARDS = {MAIN, "TYPE_CHECKING", "typing.TYPE_CHECKING"}
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 @dataclass(frozen=True)
@@ -64,41 +68,101 @@ class Fence:
     end: int
 
     @property
-    def language(self) -> str:
-        return self.info.split()[0].lower() if self.info else ""
+    def is_python(self) -> bool:
+        return self.info.lower().startswith("py")
 
     @property
     def source(self) -> str:
         return self.info.partition(" ")[2].strip()
 
+    @property
+    def lines(self) -> int:
+        return self.content.count("\n")
+
 
 @dataclass(frozen=True)
-class Page:
+class Document:
+    """A Markdown file; `place` is its path as findings show it."""
+
     path: Path
+    place: str
     text: str
 
     @property
     def name(self) -> str:
         return self.path.stem
 
+    @cached_property
+    def tokens(self) -> list[tuple[str, Token]]:
+        """What Markdown sees, each part with the `## section` that it stands in."""
+        found = []
+        section = ""
+        tokens = iter(MarkdownIt().enable("table").parse(self.text))
+        for token in tokens:
+            if token.type == "heading_open" and token.markup == "##":
+                section = next(tokens).content
+            else:
+                found.append((section, token))
+        return found
+
     @property
-    def place(self) -> str:
-        return f"{self.path.parent.name}/{self.path.name}"
-
-    @cached_property
     def sections(self) -> list[str]:
-        return re.findall(r"^## (.+)$", _without_fences(self.text), re.MULTILINE)
-
-    @cached_property
-    def when(self) -> str:
-        match = re.search(
-            r"^## When\n+(.+?)\n+## ", self.text, re.MULTILINE | re.DOTALL
-        )
-        return match[1].strip() if match else ""
+        return [
+            section
+            for section, token in self.tokens
+            if token.type == "heading_close" and token.markup == "##"
+        ]
 
     @cached_property
     def fences(self) -> list[Fence]:
-        return list(fences(self.text))
+        return [
+            Fence(section, token.info.strip(), token.content, start + 1, end - 1)
+            for section, token in self.tokens
+            if token.type == "fence" and token.map is not None
+            for start, end in [token.map]
+        ]
+
+    @property
+    def when(self) -> str:
+        texts = [
+            token.content
+            for section, token in self.tokens
+            if section == "When" and token.type == "inline"
+        ]
+        return "\n".join(texts)
+
+    @cached_property
+    def python(self) -> list[Fence]:
+        return [fence for fence in self.fences if fence.is_python]
+
+    def python_under(self, section: str) -> list[Fence]:
+        return [fence for fence in self.python if fence.section == section]
+
+    def at(self, fence: Fence) -> str:
+        return f"{self.place}:{fence.start}"
+
+    def inline(self, kind: str) -> Iterator[tuple[str, Token]]:
+        for section, token in self.tokens:
+            for part in token.children or ():
+                if part.type == kind:
+                    yield section, part
+
+    @cached_property
+    def links(self) -> list[tuple[str, str]]:
+        """The section and the target of each link."""
+        return [
+            (section, str(part.attrs["href"]))
+            for section, part in self.inline("link_open")
+        ]
+
+    @cached_property
+    def named_under_do(self) -> set[str]:
+        """What stands in backticks under Do."""
+        return {
+            part.content
+            for section, part in self.inline("code_inline")
+            if section == "Do"
+        }
 
 
 class Skill:
@@ -113,32 +177,66 @@ class Skill:
         return path.read_text(encoding="utf-8")
 
     def _tree(self, path: Path) -> ast.Module:
-        return ast.parse(self.read(path), filename=str(path))
+        """An empty module where there is no file: check_files reports that."""
+        return ast.parse(self.read(path) if path.is_file() else "", str(path))
+
+    def place(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def document(self, path: Path) -> Document:
+        return Document(path, self.place(path), self.read(path))
 
     @cached_property
-    def pages(self) -> list[Page]:
-        paths = sorted((self.root / "patterns").glob("*.md"))
-        return [Page(path, self.read(path)) for path in paths]
+    def pages(self) -> list[Document]:
+        return [*map(self.document, sorted((self.root / "patterns").glob("*.md")))]
 
     @cached_property
-    def documents(self) -> list[Path]:
-        return [*sorted(self.root.glob("*.md")), *(page.path for page in self.pages)]
+    def names(self) -> set[str]:
+        return {page.name for page in self.pages}
+
+    @cached_property
+    def documents(self) -> list[Document]:
+        return [*map(self.document, sorted(self.root.glob("*.md"))), *self.pages]
+
+    @cached_property
+    def skill_file(self) -> Document:
+        return self.document(self.root / "SKILL.md")
 
     @cached_property
     def frontmatter(self) -> dict[str, object]:
-        parts = self.read(self.root / "SKILL.md").split("---\n", 2)
+        parts = self.skill_file.text.split("---\n", 2)
         loaded = yaml.safe_load(parts[1]) if len(parts) == 3 else None
         return loaded if isinstance(loaded, dict) else {}
 
     @cached_property
-    def body(self) -> str:
-        return self.read(self.root / "SKILL.md").split("---\n", 2)[-1]
+    def metadata(self) -> dict[str, object]:
+        metadata = self.frontmatter.get("metadata")
+        return metadata if isinstance(metadata, dict) else {}
 
     @cached_property
-    def project(self) -> dict[str, object]:
-        project = tomllib.loads(self.read(self.root / "pyproject.toml"))["project"]
-        assert isinstance(project, dict)
+    def body(self) -> str:
+        return self.skill_file.text.split("---\n", 2)[-1]
+
+    @cached_property
+    def project(self) -> dict[str, Any]:
+        loaded = tomllib.loads(self.read(self.root / "pyproject.toml"))
+        project: dict[str, Any] = loaded["project"]
         return project
+
+    @cached_property
+    def dependencies(self) -> list[Requirement]:
+        return [Requirement(text) for text in self.project["dependencies"]]
+
+    @cached_property
+    def names_taken(self) -> dict[str, str]:
+        """The modules of Python and of the dependencies, and whose they are."""
+        dependencies = {canonicalize_name(one.name) for one in self.dependencies}
+        taken = dict.fromkeys(sys.stdlib_module_names, "Python")
+        for module, packages in modules_installed().items():
+            for package in packages:
+                if canonicalize_name(package) in dependencies:
+                    taken[module] = package
+        return taken
 
     @cached_property
     def locked(self) -> dict[str, list[str]]:
@@ -151,29 +249,96 @@ class Skill:
             versions.setdefault(name, []).append(version)
         return versions
 
-    def modules(self, folder: str, name: str) -> list[Path]:
-        """The files of `folder`/`name`: one module, or every module of a package."""
-        module = self.root / folder / f"{name}.py"
-        package = self.root / folder / name
-        return [module] if module.is_file() else sorted(package.rglob("*.py"))
+    @cached_property
+    def examples(self) -> list[Path]:
+        """Every module of the service, the tests that pages print too."""
+        folder = self.root / "examples"
+        return [
+            path
+            for path in sorted(folder.rglob("*.py"))
+            if folder / "dont" not in path.parents
+        ]
 
-    def place(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
+    def modules(self, name: str) -> list[Path]:
+        """The modules of one pattern: X.py or the package X, and plain/X.py.
+
+        The package `testing` also holds the tests of the other pages.
+        """
+        folder = self.root / "examples"
+        single = {folder / f"{name}.py", folder / "plain" / f"{name}.py"}
+        foreign = {self.printed_test(other) for other in self.names - {TESTING}}
+        return [
+            path
+            for path in self.examples
+            if path in single or (folder / name in path.parents and path not in foreign)
+        ]
+
+    def entry(self, name: str) -> Path:
+        package = self.root / "examples" / name / "__init__.py"
+        return package if package.is_file() else package.parent.with_suffix(".py")
+
+    def dont(self, name: str) -> Path:
+        return self.root / "examples" / "dont" / f"{name}.py"
+
+    def test(self, name: str) -> Path:
+        return self.root / "tests" / f"test_{name}.py"
+
+    def printed_test(self, name: str) -> Path:
+        return self.root / "examples" / "testing" / f"test_{name}.py"
+
+    @cached_property
+    def found_in_donts(self) -> list[check_app.Finding]:
+        project = Project([self.root / "examples" / "dont"])
+        return check_app.report_on(project, ["QP"], []).findings
+
+    @cached_property
+    def needs(self) -> dict[str, list[str]]:
+        """The other patterns that the modules of each pattern import."""
+        needs = {}
+        for name in sorted(self.names):
+            imported = {
+                pattern
+                for path in self.modules(name)
+                if path.name != "__main__.py"
+                for pattern in self.imported_patterns(path)
+            }
+            needs[name] = sorted(imported - {name})
+        return needs
+
+    def imported_patterns(self, path: Path) -> Iterator[str]:
+        """Those that a module names, in relative and in absolute imports."""
+        package = path.relative_to(self.root).parent.parts
+        for node in imports(self.tree(path).body):
+            above: tuple[str, ...] = ()
+            module = ""
+            if isinstance(node, ast.ImportFrom):
+                module = node.module or ""
+                if node.level:
+                    above = package[: len(package) - node.level + 1]
+            for alias in node.names:
+                target = ".".join(filter(None, [*above, module, alias.name]))
+                top, _, rest = target.partition(".")
+                name = rest.partition(".")[0]
+                if top == "examples" and name in self.names:
+                    yield name
 
 
-def _without_fences(text: str) -> str:
-    return re.sub(r"^(`{3,})[^\n]*\n.*?^\1$", "", text, flags=re.MULTILINE | re.DOTALL)
+modules_installed = cache(packages_distributions)
 
 
-def fences(text: str) -> Iterator[Fence]:
-    section = ""
-    tokens = MarkdownIt().parse(text)
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
-        if token.type == "heading_open" and token.tag == "h2" and following is not None:
-            section = following.content
-        elif token.type == "fence" and token.map is not None:
-            start, end = token.map
-            yield Fence(section, token.info.strip(), token.content, start + 1, end - 1)
+def imports(nodes: Iterable[ast.AST]) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Those that a user of the module needs: not under TYPE_CHECKING or `__main__`."""
+    for node in nodes:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif is_guard(node, GUARDS):
+            yield from imports(node.orelse)
+        else:
+            yield from imports(ast.iter_child_nodes(node))
+
+
+def is_guard(node: ast.AST, conditions: set[str]) -> TypeGuard[ast.If]:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in conditions
 
 
 def snippet(source: str, name: str) -> str | None:
@@ -189,322 +354,165 @@ def snippet(source: str, name: str) -> str | None:
             start = tree.body[0].end_lineno or 0
         return "".join(lines[start:]).lstrip("\n")
     for node in tree.body:
-        if isinstance(node, DEFINITIONS) and node.name == name:
+        if isinstance(node, Definition) and node.name == name:
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
             return "".join(lines[first - 1 : node.end_lineno])
     return None
-
-
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-
-
-def sources(page: str) -> dict[str, str]:
-    return {
-        "Do": f"examples/{page}",
-        "Don't": f"examples/dont/{page}",
-        "Test": f"tests/test_{page}",
-    }
-
-
-def belongs(source: str, stem: str) -> bool:
-    return source.partition("::")[0] == f"{stem}.py" or source.startswith(f"{stem}/")
 
 
 def expected(skill: Skill, source: str) -> str | None:
     """What the fence that names `source` must hold; None when there is no such code."""
     file, _, name = source.partition("::")
     path = skill.root / file
-    if not path.is_file():
-        return None
-    return snippet(skill.read(path), name)
+    return snippet(skill.read(path), name) if path.is_file() else None
 
 
-def check_frontmatter(skill: Skill) -> Iterator[Finding]:
+def check_frontmatter(skill: Skill) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, NAME)
         copy.mkdir()
-        shutil.copy(skill.root / "SKILL.md", copy)
+        shutil.copy(skill.skill_file.path, copy)
         for error in skills_ref.validate(copy):
-            yield Finding("SKILL.md", error, "follow the Agent Skills specification")
+            yield f"SKILL.md: {error}; follow the Agent Skills specification"
 
-    description = skill.frontmatter.get("description")
+    description = str(skill.frontmatter.get("description", ""))
     low, high = DESCRIPTION_LIMITS
-    if not isinstance(description, str) or not low <= len(description) <= high:
-        length = len(description) if isinstance(description, str) else 0
-        yield Finding(
-            "SKILL.md",
-            f"the description has {length} characters",
-            f"write one line of {low} to {high}",
+    if not low <= len(description) <= high:
+        yield (
+            f"SKILL.md: the description has {len(description)} characters; "
+            f"write one line of {low} to {high}"
         )
-    raw = re.search(
-        r"^description:(.*)$", skill.read(skill.root / "SKILL.md"), re.MULTILINE
-    )
-    line = raw[1].strip() if raw else ""
-    if line in {"", "|", ">", "|-", ">-"}:
-        yield Finding(
-            "SKILL.md", "the description is not on one line", "put it behind its key"
-        )
-    if "Use when" not in line:
-        yield Finding(
-            "SKILL.md", 'the description lacks "Use when"', "say when to activate"
-        )
+    if not re.search(r"^description: *[^\s|>].*\n\S", skill.skill_file.text, re.M):
+        yield "SKILL.md: the description is not on one line; put it behind its key"
+    if "Use when" not in description:
+        yield 'SKILL.md: the description lacks "Use when"; say when to activate'
     for mark in ("<", ">", "---"):
-        if mark in line:
-            yield Finding(
-                "SKILL.md", f"the description holds {mark!r}", "use words instead"
-            )
+        if mark in description:
+            yield f"SKILL.md: the description holds {mark!r}; use words instead"
 
-    tools = skill.frontmatter.get("allowed-tools")
-    if not isinstance(tools, str) or not all(
-        TOOL.fullmatch(tool) for tool in tools.split(" ")
-    ):
-        yield Finding(
-            "SKILL.md",
-            f"allowed-tools is {tools!r}",
-            'write tool names with spaces between them, as in "Read Write"',
+    tools = str(skill.frontmatter.get("allowed-tools", "")).split(" ")
+    if not all(TOOL.fullmatch(tool) for tool in tools):
+        yield (
+            f"SKILL.md: allowed-tools is {' '.join(tools)!r}; "
+            'write tool names with spaces between them, as in "Read Write"'
+        )
+    for tool in sorted(ANY_COMMAND & {*tools}):
+        yield (
+            f"SKILL.md: allowed-tools has {tool}, which allows every command; "
+            "name the program, as in Bash(python:*)"
         )
     for key in ("license", "compatibility", "metadata"):
         if not skill.frontmatter.get(key):
-            yield Finding("SKILL.md", f"the frontmatter lacks {key}", "add it")
-    metadata = skill.frontmatter.get("metadata")
-    for key, value in metadata.items() if isinstance(metadata, dict) else ():
+            yield f"SKILL.md: the frontmatter lacks {key}; add it"
+    for key, value in skill.metadata.items():
         if not isinstance(value, str):
-            yield Finding(
-                "SKILL.md", f"metadata {key} is no string", "put it in quotes"
-            )
+            yield f"SKILL.md: metadata {key} is no string; put it in quotes"
 
 
-def check_body(skill: Skill) -> Iterator[Finding]:
-    if len(skill.body) > BODY_LIMIT:
-        yield Finding(
-            "SKILL.md",
-            f"the body has {len(skill.body)} characters, {BODY_LIMIT} are allowed",
-            "move detail to a page",
+def check_body(skill: Skill) -> Iterator[str]:
+    size, sections = len(skill.body), skill.skill_file.sections
+    if size > BODY_LIMIT:
+        yield (
+            f"SKILL.md: the body has {size} characters, {BODY_LIMIT} are allowed; "
+            "move detail to a page"
         )
-    found = re.findall(r"^## (.+)$", skill.body, re.MULTILINE)
-    if found != SKILL_SECTIONS:
-        yield Finding(
-            "SKILL.md",
-            f"its sections are {found}",
-            f"write {SKILL_SECTIONS} in this order",
+    if sections != SKILL_SECTIONS:
+        yield (
+            f"SKILL.md: its sections are {sections}; "
+            f"write {SKILL_SECTIONS} in this order"
         )
 
 
-ROW = re.compile(
-    r"^\| (?P<when>.+?) +\| \[[^\]]+\]\(patterns/(?P<page>\w+)\.md\) +\|$", re.MULTILINE
-)
+def check_strays(skill: Skill) -> Iterator[str]:
+    examples = skill.root / "examples"
+    for folder in (examples, examples / "plain", examples / "dont"):
+        for path in sorted(folder.glob("*")):
+            if path.name not in NOT_PATTERNS and path.stem not in skill.names:
+                place = skill.place(path)
+                yield f"{place}: no page shows it; add patterns/{path.stem}.md"
 
 
-def check_routing(skill: Skill) -> Iterator[Finding]:
-    rows = [(row["page"], row["when"].strip()) for row in ROW.finditer(skill.body)]
-    listed = [page for page, _ in rows]
-    for page in skill.pages:
-        count = listed.count(page.name)
-        if count != 1:
-            yield Finding(
-                "SKILL.md",
-                f"the table lists {page.place} {count} times",
-                f"keep one row: | {page.when} | [{page.name}]({page.place}) |",
-            )
-        elif dict(rows)[page.name] != page.when:
-            yield Finding(
-                "SKILL.md", f"the row of {page.place} is not its When line", FIX
-            )
+def check_circles(skill: Skill) -> Iterator[str]:
+    try:
+        TopologicalSorter(skill.needs).prepare()
+    except CycleError as error:
+        circle = [*reversed(error.args[1])]
+        yield (
+            f"patterns/{circle[0]}.md: it needs itself: {' -> '.join(circle)}; "
+            "break the circle of imports"
+        )
 
 
-def check_files(skill: Skill) -> Iterator[Finding]:
-    names = {page.name for page in skill.pages}
-    for name in sorted(names):
-        for folder, stem in (
-            ("examples", name),
-            ("examples/dont", name),
-            ("tests", f"test_{name}"),
-        ):
-            if not skill.modules(folder, stem):
-                yield Finding(
-                    f"patterns/{name}.md",
-                    f"{folder}/{stem}.py is missing",
-                    "add it or drop the page",
-                )
-    for folder in ("examples", "examples/dont"):
-        for path in sorted((skill.root / folder).iterdir()):
-            if (
-                path.name in {"__init__.py", "__pycache__", "dont"}
-                or path.stem in names
-            ):
-                continue
-            yield Finding(
-                skill.place(path), "no page shows it", f"add patterns/{path.stem}.md"
-            )
-    scripts = {path.stem for path in (skill.root / "scripts").iterdir()}
-    for path in sorted((skill.root / "tests").glob("test_*.py")):
-        subject = path.stem.removeprefix("test_")
-        if not any(
-            subject == name or subject.startswith(f"{name}_on_")
-            for name in names | scripts
-        ):
-            yield Finding(
-                skill.place(path),
-                "tests neither a pattern nor a script",
-                "name it for its subject",
-            )
-
-
-def check_sections(skill: Skill) -> Iterator[Finding]:
-    for page in skill.pages:
-        if page.sections != SECTIONS:
-            yield Finding(
-                page.place,
-                f"its sections are {page.sections}",
-                f"write {SECTIONS} in this order",
-            )
-        if not page.text.startswith("# "):
-            yield Finding(page.place, "it has no title", "start with a # heading")
-        if not page.when or "\n" in page.when or "|" in page.when:
-            yield Finding(
-                page.place, "When is not one line", "write one sentence without |"
-            )
-
-
-def check_budgets(skill: Skill) -> Iterator[Finding]:
-    for page in skill.pages:
-        if len(page.text) > PAGE_LIMIT:
-            yield Finding(
-                page.place,
-                f"it has {len(page.text)} characters, {PAGE_LIMIT} are allowed",
-                "cut it or split the pattern",
-            )
-        for path in skill.modules("examples", page.name):
-            lines = skill.read(path).count("\n")
-            if lines > EXAMPLE_LIMIT:
-                yield Finding(
-                    skill.place(path),
-                    f"it has {lines} lines, {EXAMPLE_LIMIT} are allowed",
-                    "shorten it or split the pattern",
-                )
-
-
-def check_snippets(skill: Skill) -> Iterator[Finding]:
-    for path in skill.documents:
-        for fence in fences(skill.read(path)):
-            place = f"{skill.place(path)}:{fence.start}"
-            if not fence.language.startswith("py"):
+def check_snippets(skill: Skill) -> Iterator[str]:
+    for document in skill.documents:
+        for fence in document.fences:
+            place = document.at(fence)
+            if not fence.is_python:
                 if fence.source:
-                    yield Finding(
-                        place, f"only Python has a source, not {fence.info}", "drop it"
-                    )
+                    yield f"{place}: only Python has a source; drop {fence.source}"
             elif not fence.source:
-                yield Finding(
-                    place,
-                    "the Python fence names no source",
-                    "write ```python examples/NAME.py, or ::name behind it",
+                yield (
+                    f"{place}: the Python fence names no source; "
+                    "write ```python examples/NAME.py, or ::name behind it"
                 )
             elif (code := expected(skill, fence.source)) is None:
-                yield Finding(
-                    place,
-                    f"{fence.source} does not exist",
-                    "name a file, or a top-level definition of one",
+                yield (
+                    f"{place}: {fence.source} does not exist; "
+                    "name a file, or a top-level definition of one"
                 )
             elif code != fence.content:
-                yield Finding(place, f"differs from {fence.source}", FIX)
+                yield f"{place}: differs from {fence.source}; {FIX}"
 
 
-def check_placement(skill: Skill) -> Iterator[Finding]:
-    for page in skill.pages:
-        stems = sources(page.name)
-        shown: dict[str, set[str]] = {section: set() for section in stems}
-        for fence in page.fences:
-            stem = stems.get(fence.section)
-            if not fence.language.startswith("py"):
-                continue
-            if stem is not None and belongs(fence.source, stem):
-                shown[fence.section].add(fence.source)
-            else:
-                yield Finding(
-                    f"{page.place}:{fence.start}",
-                    f"{fence.source} stands under {fence.section}",
-                    f"show {f'only {stem}' if stem else 'no Python'} there",
-                )
-        for path in skill.modules("examples", page.name):
-            source = skill.place(path)
-            if source not in shown["Do"] and snippet(skill.read(path), ""):
-                yield Finding(
-                    page.place,
-                    f"Do does not show {source}",
-                    f"add a fence ```python {source}",
-                )
-        for section in ("Don't", "Test"):
-            if not shown[section]:
-                yield Finding(
-                    page.place,
-                    f"{section} shows no code",
-                    f"add a fence ```python {stems[section]}.py::name",
-                )
-
-
-LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
-
-
-def check_links(skill: Skill) -> Iterator[Finding]:
-    for path in skill.documents:
-        place = skill.place(path)
-        for target in LINK.findall(_without_fences(skill.read(path))):
-            if re.match(r"https?://", target):
-                continue
+def check_links(skill: Skill) -> Iterator[str]:
+    for document in skill.documents:
+        folder = document.path.parent
+        for _, target in document.links:
             file = target.partition("#")[0]
-            resolved = (path.parent / file).resolve()
-            if file and not resolved.is_file():
-                yield Finding(place, f"{target} leads nowhere", "mend the link")
-            elif (
-                file
-                and path.parent.name == "patterns"
-                and resolved.parent != path.parent
-            ):
-                yield Finding(
-                    place, f"{target} leaves patterns/", "link to another page only"
+            if not file or re.match(r"https?://", target):
+                continue
+            resolved = (folder / file).resolve()
+            if not resolved.is_file():
+                yield f"{document.place}: {target} leads nowhere; mend the link"
+            elif document.name in skill.names and resolved.parent != folder:
+                yield f"{document.place}: {target} leaves patterns/; link to a page"
+
+
+def check_imports(skill: Skill) -> Iterator[str]:
+    for path in skill.examples:
+        body = [] if path.name == "__main__.py" else skill.tree(path).body
+        blueprints = {
+            ast.unparse(node.targets[0])
+            for node in body
+            if isinstance(node, ast.Assign) and called(node) == "Blueprint"
+        }
+        for node in body:
+            if acts(node, blueprints):
+                yield (
+                    f"{skill.place(path)}:{node.lineno}: importing it does something; "
+                    "move this into create_app or another function"
                 )
 
 
-def check_see_also(skill: Skill) -> Iterator[Finding]:
-    linked = {page.path.name: set(LINK.findall(page.text)) for page in skill.pages}
-    for name, targets in linked.items():
-        for target in sorted(targets & linked.keys()):
-            if name not in linked[target]:
-                stem = name.removesuffix(".md")
-                yield Finding(
-                    f"patterns/{target}", f"{name} links here", f"add [{stem}]({name})"
-                )
+def acts(node: ast.stmt, blueprints: set[str]) -> bool:
+    """True for a loop, a block, a new app, and a call that fills no own blueprint."""
+    if isinstance(node, ast.Assign):
+        return called(node) in {"Quart", "create_app"}
+    if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant):
+        return called(node).partition(".")[0] not in blueprints
+    return isinstance(node, ast.For | ast.While | ast.With)
 
 
-def check_examples(skill: Skill) -> Iterator[Finding]:
-    for page in skill.pages:
-        paths = skill.modules("examples", page.name)
-        doors = [
-            node.name
-            for path in paths
-            for node in skill.tree(path).body
-            if isinstance(node, ast.FunctionDef)
-        ]
-        if paths and "create_app" not in doors:
-            yield Finding(
-                f"examples/{page.name}", "it has no create_app", "give it that one door"
-            )
-        for path in paths[:1]:
-            docstring = ast.get_docstring(skill.tree(path)) or ""
-            if len(commands(docstring)) != TRY_COMMANDS:
-                yield Finding(
-                    skill.place(path),
-                    f"its docstring has {len(commands(docstring))} commands under Try:",
-                    f"write {TRY_COMMANDS}",
-                )
-        for path in paths:
-            for line, name in private_names(skill.tree(path)):
-                yield Finding(
-                    f"{skill.place(path)}:{line}",
-                    f"{name} is not public API",
-                    "use what is documented",
-                )
+def called(node: ast.Assign | ast.Expr) -> str:
+    """The function that a statement calls, as it is written."""
+    return ast.unparse(node.value.func) if isinstance(node.value, ast.Call) else ""
+
+
+def check_private_names(skill: Skill) -> Iterator[str]:
+    for path in skill.examples:
+        for line, name in private_names(skill.tree(path)):
+            place = f"{skill.place(path)}:{line}"
+            yield f"{place}: {name} is not public API; use what is documented"
 
 
 def private_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -520,70 +528,337 @@ def private_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
         else:
             continue
         for name in names:
-            if PRIVATE_MODULES.search(name) and name != "__future__":
+            if PRIVATE_NAMES.search(name) and name not in DOCUMENTED:
                 yield node.lineno, name
 
 
-def check_dont(skill: Skill) -> Iterator[Finding]:
-    for page in skill.pages:
-        for path, node in mistakes(skill, page):
-            if node.name not in tested_mistakes(skill, page):
-                yield Finding(
-                    f"{skill.place(path)}:{node.lineno}",
-                    f"no test_dont_ uses {node.name}",
-                    f"prove that it fails in tests/test_{page.name}.py",
-                )
+def check_table_of_rules(skill: Skill) -> Iterator[str]:
+    table = skill.root / "RULES.md"
+    if not table.is_file() or skill.read(table) != check_app.table():
+        yield f"RULES.md: it is not what the rules say; {FIX}"
 
 
-def mistakes(skill: Skill, page: Page) -> Iterator[tuple[Path, Definition]]:
-    """The public definitions of a Don't, without what only its others use."""
-    shown = {fence.source for fence in page.fences} | tested_mistakes(skill, page)
-    for path in skill.modules("examples/dont", page.name):
-        definitions = [n for n in skill.tree(path).body if isinstance(n, DEFINITIONS)]
-        for node in definitions:
-            others = [names_used(other) for other in definitions if other is not node]
-            helps = any(node.name in used for used in others)
-            alone = not helps or {node.name, printed_as(skill, path, node)} & shown
-            if alone and not node.name.startswith("_"):
-                yield path, node
+def check_versions(skill: Skill) -> Iterator[str]:
+    for dependency in skill.dependencies:
+        for version in skill.locked.get(dependency.name, ["nothing"]):
+            if version == "nothing" or version not in dependency.specifier:
+                fact = f"the lock has {version} for {dependency}"
+                yield f"pyproject.toml: {fact}; run make lock"
+    python = str(skill.project["requires-python"]).removeprefix(">=")
+    named = [f"Python {python}", *(f"Quart {v}" for v in skill.locked.get("quart", []))]
+    texts = {
+        "SKILL.md": str(skill.frontmatter.get("compatibility", "")),
+        "README.md": skill.read(skill.root / "README.md"),
+    }
+    for place, text in texts.items():
+        for name in named:
+            if name not in text:
+                yield f"{place}: it does not name {name}; say which versions are tested"
+        for name, versions in skill.locked.items():
+            for version in re.findall(
+                rf"\b{name} (\d+(?:\.\d+)+)", text, re.IGNORECASE
+            ):
+                if not any(f"{v}.".startswith(f"{version}.") for v in versions):
+                    yield (
+                        f"{place}: {name} {version} is not locked; "
+                        f"the lock has {', '.join(versions)}"
+                    )
+    version = str(skill.project["version"])
+    if skill.metadata.get("version") != version:
+        yield f"SKILL.md: its version is not {version}; say what pyproject.toml says"
+    if f"## {version}" not in skill.read(skill.root / "CHANGELOG.md"):
+        yield f"CHANGELOG.md: it has no section {version}; say what changed"
 
 
-def printed_as(skill: Skill, path: Path, node: Definition) -> str:
-    return f"{skill.place(path)}::{node.name}"
-
-
-def tested_mistakes(skill: Skill, page: Page) -> set[str]:
-    """The names that the test_dont_ functions of a pattern use."""
-    return {
-        name
-        for path in skill.modules("tests", f"test_{page.name}")
+def counts(skill: Skill) -> dict[str, int]:
+    folders = [skill.root / "tests", skill.root / "examples" / "testing"]
+    tests = [
+        node
+        for folder in folders
+        for path in folder.glob("test_*.py")
         for node in skill.tree(path).body
-        if isinstance(node, DEFINITIONS) and node.name.startswith("test_dont_")
-        for name in names_used(node)
+        if isinstance(node, Definition) and node.name.startswith("test_")
+    ]
+    return {
+        "patterns": len(skill.pages),
+        "snippets": sum(bool(fence.source) for p in skill.pages for fence in p.fences),
+        "Don'ts": sum(len([*mistakes(skill, page)]) for page in skill.pages),
+        "test functions": len(tests),
+        "rules": len(APP_RULES),
     }
 
 
-def check_rules(skill: Skill) -> Iterator[Finding]:
-    """RULES.md is what check_app prints; Why names the rules that find its Don'ts."""
-    table = skill.root / "RULES.md"
-    if not table.is_file() or skill.read(table) != check_app.table():
-        yield Finding("RULES.md", "it is not what the rules say", FIX)
-    project = Project([skill.root / "examples" / "dont"])
-    found = check_app.report_on(project, ["QP"], []).findings
-    for page in skill.pages:
-        named = set(re.findall(r"\bQP\d+\b", page.text))
-        for unknown in sorted(named - APP_RULES.keys()):
-            yield Finding(page.place, f"no rule is called {unknown}", "see RULES.md")
-        printed = {fence.source for fence in page.fences if fence.section == "Don't"}
-        for path, node in mistakes(skill, page):
-            if printed_as(skill, path, node) not in printed:
-                continue
-            lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
-            ids = {f.id for f in found if f.path == str(path) and f.line in lines}
-            for missing in sorted(ids - named):
-                yield Finding(
-                    page.place, f"{missing} finds {node.name}", "name it under Why"
-                )
+def check_counts(skill: Skill) -> Iterator[str]:
+    readme = skill.read(skill.root / "README.md")
+    for noun, count in counts(skill).items():
+        if set(re.findall(rf"\b(\d+) {noun}\b", readme)) != {str(count)}:
+            yield f"README.md: it does not say {count} {noun}; {FIX}"
+
+
+def check_todo(skill: Skill) -> Iterator[str]:
+    code = [
+        path
+        for folder in ("examples", "scripts", "tests")
+        for path in sorted((skill.root / folder).rglob("*.py"))
+    ]
+    for path in [*(document.path for document in skill.documents), *code]:
+        for number, line in enumerate(skill.read(path).splitlines(), 1):
+            if re.search(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b", line):
+                yield f"{skill.place(path)}:{number}: something is left to do; do it"
+
+
+def formatted(text: str) -> str:
+    return mdformat.text(
+        text,
+        options={"number": True, "compact_tables": True},
+        extensions={"frontmatter", "gfm", "tables"},
+    )
+
+
+def check_format(skill: Skill) -> Iterator[str]:
+    for document in skill.documents:
+        if formatted(document.text) != document.text:
+            yield f"{document.place}: mdformat would change it; {FIX}"
+
+
+ROW = re.compile(
+    r"^\| (?P<when>.+?) +\| \[[^\]]+\]\(patterns/(?P<page>\w+)\.md\) +\|$", re.MULTILINE
+)
+
+
+def check_routing(skill: Skill, page: Document) -> Iterator[str]:
+    rows = [row["when"] for row in ROW.finditer(skill.body) if row["page"] == page.name]
+    if len(rows) != 1:
+        yield (
+            f"SKILL.md: the table lists {page.place} {len(rows)} times; "
+            f"keep one row: | {page.when} | [{page.name}]({page.place}) |"
+        )
+    elif rows != [page.when]:
+        yield f"SKILL.md: the row of {page.place} is not its When line; {FIX}"
+
+
+def check_name(skill: Skill, page: Document) -> Iterator[str]:
+    if owner := skill.names_taken.get(page.name):
+        yield (
+            f"{page.place}: {owner} has a module {page.name}; "
+            "choose a name that hides no other module"
+        )
+
+
+def check_files(skill: Skill, page: Document) -> Iterator[str]:
+    needed = [skill.entry(page.name), skill.dont(page.name), skill.test(page.name)]
+    if page.name != TESTING:
+        needed.append(skill.printed_test(page.name))
+    for path in needed:
+        if not path.is_file():
+            place = skill.place(path)
+            yield f"{page.place}: {place} is missing; add it or drop the page"
+
+
+def check_sections(skill: Skill, page: Document) -> Iterator[str]:
+    if page.sections != SECTIONS:
+        yield (
+            f"{page.place}: its sections are {page.sections}; "
+            f"write {SECTIONS} in this order"
+        )
+    if not page.text.startswith("# "):
+        yield f"{page.place}: it has no title; start with a # heading"
+    if not page.when or "\n" in page.when or "|" in page.when:
+        yield f"{page.place}: When is not one line; write one sentence without |"
+
+
+def check_needs(skill: Skill, page: Document) -> Iterator[str]:
+    if with_needs(skill, page.name, page.text) != page.text:
+        line = needs_line(skill, page.name)
+        yield f"{page.place}: Do does not begin with {line}; {FIX}"
+
+
+def needs_line(skill: Skill, name: str) -> str:
+    links = [f"[{other}]({other}.md)" for other in skill.needs[name]]
+    return f"**Needs**: {', '.join(links) or 'nothing else'}."
+
+
+def check_limits(skill: Skill, page: Document) -> Iterator[str]:
+    size = len(page.text)
+    if size > PAGE_LIMIT:
+        yield (
+            f"{page.place}: it has {size} characters, {PAGE_LIMIT} are allowed; "
+            "cut it or split the pattern"
+        )
+    for fence in page.python:
+        if fence.lines > FENCE_LINES:
+            yield (
+                f"{page.at(fence)}: it has {fence.lines} lines, {FENCE_LINES} are "
+                "allowed; print less or split the pattern"
+            )
+    lines = sum(fence.lines for fence in page.python_under("Do"))
+    if lines > DO_LINES:
+        yield (
+            f"{page.place}: Do prints {lines} lines, {DO_LINES} are allowed; "
+            "print less or split the pattern"
+        )
+
+
+def check_plain(skill: Skill, page: Document) -> Iterator[str]:
+    """The first fence under Do can be copied by itself."""
+    for fence in page.python_under("Do")[:1]:
+        file, _, part = fence.source.partition("::")
+        imported = {*skill.imported_patterns(skill.root / file)} - {page.name}
+        needed = ", ".join(sorted(imported))
+        if fence.lines > PLAIN_LINES:
+            yield (
+                f"{page.at(fence)}: the plain form has {fence.lines} lines, "
+                f"{PLAIN_LINES} are allowed; begin with the smallest correct code"
+            )
+        if part:
+            yield (
+                f"{page.at(fence)}: the plain form is a part of {file}; "
+                "begin with a whole module"
+            )
+        if needed:
+            yield (
+                f"{page.at(fence)}: the plain form needs {needed}; "
+                "begin with code that needs no other page"
+            )
+
+
+PRINTED = {
+    "Do": "examples/{0}.py, or a part of it as examples/{0}.py::name",
+    "Don't": "a part of examples/dont/{0}.py, as examples/dont/{0}.py::name",
+    "Test": "the whole of examples/testing/test_{0}.py",
+}
+
+
+def check_placement(skill: Skill, page: Document) -> Iterator[str]:
+    files = printable(skill, page.name)
+    for fence in page.python:
+        file, _, part = fence.source.partition("::")
+        belongs = skill.root / file in files.get(fence.section, [])
+        if fence.source and (not belongs or (fence.section == "Test" and part)):
+            remedy = PRINTED.get(fence.section, "no Python").format(page.name)
+            fact = f"{fence.source} stands under {fence.section}"
+            yield f"{page.at(fence)}: {fact}; print {remedy}"
+    for section, remedy in PRINTED.items():
+        if not page.python_under(section):
+            remedy = remedy.format(page.name)
+            yield f"{page.place}: {section} shows no code; print {remedy}"
+
+
+def printable(skill: Skill, name: str) -> dict[str, list[Path]]:
+    """The files that may be printed in each section of a page."""
+    modules = skill.modules(name)
+    own_tests = [path for path in modules if path.name.startswith("test_")]
+    tests = own_tests if name == TESTING else [skill.printed_test(name)]
+    return {"Do": modules, "Don't": [skill.dont(name)], "Test": tests}
+
+
+def check_complete(skill: Skill, page: Document) -> Iterator[str]:
+    """A page prints each module of its pattern, or says where it is."""
+    shown = {fence.source for fence in page.python} | page.named_under_do
+    for path in skill.modules(page.name):
+        holds_code = path.name != "__main__.py" and snippet(skill.read(path), "")
+        if holds_code and skill.place(path) not in shown:
+            yield (
+                f"{page.place}: Do neither prints nor names {skill.place(path)}; "
+                "print it whole, or name it in backticks"
+            )
+
+
+def check_see_also(skill: Skill, page: Document) -> Iterator[str]:
+    """A page that stands under See also of another links back, wherever it does."""
+    listed = {target for section, target in page.links if section == "See also"}
+    for other in skill.pages:
+        back = {target for _, target in other.links}
+        if other.path.name in listed and page.path.name not in back:
+            remedy = f"add [{page.name}]({page.path.name})"
+            yield f"{other.place}: {page.name} links here; {remedy}"
+
+
+def check_example(skill: Skill, page: Document) -> Iterator[str]:
+    """Every pattern but `testing` is an app that can be made, run and tried."""
+    if page.name == TESTING:
+        return
+    entry = skill.entry(page.name)
+    place, tree = skill.place(entry), skill.tree(entry)
+    if "create_app" not in top_level_names(tree):
+        yield f"{place}: it has no create_app; give it that one door"
+    tries = len(commands(ast.get_docstring(tree) or ""))
+    if tries not in TRY_COMMANDS:
+        yield (
+            f"{place}: its docstring has {tries} commands under Try:; "
+            f"write {TRY_COMMANDS[0]} to {TRY_COMMANDS[-1]}"
+        )
+    if not is_runnable(entry, tree):
+        yield (
+            f"{place}: python -m examples.{page.name} does not run it; "
+            'add `if __name__ == "__main__":`, or __main__.py to a package'
+        )
+
+
+def top_level_names(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, Definition):
+            yield node.name
+        elif isinstance(node, ast.ImportFrom):
+            yield from (alias.asname or alias.name for alias in node.names)
+
+
+def is_runnable(entry: Path, tree: ast.Module) -> bool:
+    if entry.name == "__init__.py":
+        return entry.with_name("__main__.py").is_file()
+    return any(is_guard(node, {MAIN}) for node in tree.body)
+
+
+def check_dont(skill: Skill, page: Document) -> Iterator[str]:
+    """Each mistake has a test that shows it, and Why names the rules that find it."""
+    path = skill.dont(page.name)
+    tested = tested_mistakes(skill, page.name)
+    printed = printed_mistakes(page)
+    named = set(re.findall(r"\bQP\d+\b", page.text))
+    for node in mistakes(skill, page):
+        if node.name not in tested:
+            yield (
+                f"{skill.place(path)}:{node.lineno}: no test_dont_ uses {node.name}; "
+                f"prove that it fails in tests/test_{page.name}.py"
+            )
+        lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        found = {
+            one.id
+            for one in skill.found_in_donts
+            if one.path == str(path) and one.line in lines
+        }
+        for missing in sorted(found - named if node.name in printed else ()):
+            yield f"{page.place}: {missing} finds {node.name}; name it under Why"
+    for unknown in sorted(named - APP_RULES.keys()):
+        yield f"{page.place}: no rule is called {unknown}; see RULES.md"
+
+
+def mistakes(skill: Skill, page: Document) -> Iterator[Definition]:
+    """The public definitions of a Don't, without what only its others use."""
+    shown = printed_mistakes(page) | tested_mistakes(skill, page.name)
+    body = skill.tree(skill.dont(page.name)).body
+    definitions = [node for node in body if isinstance(node, Definition)]
+    for node in definitions:
+        others = [names_used(other) for other in definitions if other is not node]
+        helps = any(node.name in used for used in others)
+        if not node.name.startswith("_") and (node.name in shown or not helps):
+            yield node
+
+
+def printed_mistakes(page: Document) -> set[str]:
+    sources = [fence.source.partition("::") for fence in page.python]
+    file = f"examples/dont/{page.name}.py"
+    return {name for source, _, name in sources if source == file}
+
+
+def tested_mistakes(skill: Skill, name: str) -> set[str]:
+    """The names that the test_dont_ functions of a pattern use."""
+    return {
+        used
+        for node in skill.tree(skill.test(name)).body
+        if isinstance(node, Definition) and node.name.startswith("test_dont_")
+        for used in names_used(node)
+    }
 
 
 @cache
@@ -600,141 +875,50 @@ def names_used(tree: ast.AST) -> set[str]:
     return names
 
 
-def check_versions(skill: Skill) -> Iterator[Finding]:
-    python = str(skill.project["requires-python"]).removeprefix(">=")
-    dependencies = skill.project["dependencies"]
-    assert isinstance(dependencies, list)
-    for dependency in dependencies:
-        name, extras = re.match(r"([a-z0-9-]+)(\[[^\]]*\])?", dependency).groups("")  # type: ignore[union-attr]
-        allowed = SpecifierSet(dependency.removeprefix(name + extras))
-        for version in skill.locked.get(name, ["nothing"]):
-            if version == "nothing" or version not in allowed:
-                yield Finding(
-                    "pyproject.toml",
-                    f"the lock has {version} for {dependency}",
-                    "run make lock",
-                )
-    texts = {
-        "SKILL.md": str(skill.frontmatter.get("compatibility", "")),
-        "README.md": skill.read(skill.root / "README.md"),
-    }
-    for place, text in texts.items():
-        if f"Python {python}" not in text:
-            yield Finding(
-                place,
-                f"it does not name Python {python}",
-                "say what pyproject.toml says",
-            )
-        for version in skill.locked.get("quart", []):
-            if f"Quart {version}" not in text:
-                yield Finding(
-                    place, f"it does not name Quart {version}", "say what the lock says"
-                )
-        for name, versions in skill.locked.items():
-            for version in re.findall(
-                rf"\b{re.escape(name)} (\d+(?:\.\d+)+)", text, re.IGNORECASE
-            ):
-                if not any(
-                    f"{locked}.".startswith(f"{version}.") for locked in versions
-                ):
-                    yield Finding(
-                        place,
-                        f"{name} {version} is not locked",
-                        f"the lock has {', '.join(versions)}",
-                    )
-    version = str(skill.project["version"])
-    metadata = skill.frontmatter.get("metadata")
-    if not isinstance(metadata, dict) or metadata.get("version") != version:
-        yield Finding(
-            "SKILL.md",
-            f"metadata version is not {version}",
-            "say what pyproject.toml says",
-        )
-    if f"## {version}" not in skill.read(skill.root / "CHANGELOG.md"):
-        yield Finding(
-            "CHANGELOG.md", f"it has no section {version}", "say what changed"
-        )
-
-
-def counts(skill: Skill) -> dict[str, int]:
-    tests = [
-        node
-        for path in (skill.root / "tests").glob("test_*.py")
-        for node in skill.tree(path).body
-        if isinstance(node, DEFINITIONS) and node.name.startswith("test_")
-    ]
-    return {
-        "patterns": len(skill.pages),
-        "snippets": sum(bool(fence.source) for p in skill.pages for fence in p.fences),
-        "Don'ts": sum(len(list(mistakes(skill, page))) for page in skill.pages),
-        "test functions": len(tests),
-        "rules": len(APP_RULES),
-    }
-
-
-def check_counts(skill: Skill) -> Iterator[Finding]:
-    readme = skill.read(skill.root / "README.md")
-    for noun, count in counts(skill).items():
-        if set(re.findall(rf"\b(\d+) {noun}\b", readme)) != {str(count)}:
-            yield Finding("README.md", f"it does not say {count} {noun}", FIX)
-
-
-def check_todo(skill: Skill) -> Iterator[Finding]:
-    code = [
-        path
-        for folder in ("examples", "scripts", "tests")
-        for path in sorted((skill.root / folder).rglob("*.py"))
-    ]
-    for path in [*skill.documents, *code]:
-        for number, line in enumerate(skill.read(path).splitlines(), 1):
-            if re.search(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b", line):
-                yield Finding(
-                    f"{skill.place(path)}:{number}", "something is left to do", "do it"
-                )
-
-
-def formatted(text: str) -> str:
-    return mdformat.text(
-        text,
-        options={"number": True, "compact_tables": True},
-        extensions={"frontmatter", "gfm", "tables"},
-    )
-
-
-def check_format(skill: Skill) -> Iterator[Finding]:
-    for path in skill.documents:
-        if formatted(skill.read(path)) != skill.read(path):
-            yield Finding(skill.place(path), "mdformat would change it", FIX)
-
-
-RULES: list[Callable[[Skill], Iterable[Finding]]] = [
+RULES: list[Callable[[Skill], Iterable[str]]] = [
     check_frontmatter,
     check_body,
-    check_routing,
-    check_files,
-    check_sections,
-    check_budgets,
+    check_strays,
+    check_circles,
     check_snippets,
-    check_placement,
     check_links,
-    check_see_also,
-    check_examples,
-    check_dont,
-    check_rules,
+    check_imports,
+    check_private_names,
+    check_table_of_rules,
     check_versions,
     check_counts,
     check_todo,
     check_format,
 ]
+PAGE_RULES: list[Callable[[Skill, Document], Iterable[str]]] = [
+    check_routing,
+    check_name,
+    check_files,
+    check_sections,
+    check_needs,
+    check_limits,
+    check_plain,
+    check_placement,
+    check_complete,
+    check_see_also,
+    check_example,
+    check_dont,
+]
 
 
-def with_snippets(skill: Skill, text: str) -> str:
-    lines = text.splitlines(keepends=True)
-    for fence in reversed(list(fences(text))):
+def with_snippets(skill: Skill, document: Document) -> str:
+    lines = document.text.splitlines(keepends=True)
+    for fence in reversed(document.fences):
         code = expected(skill, fence.source) if fence.source else None
         if code is not None:
             lines[fence.start : fence.end] = [code]
     return "".join(lines)
+
+
+def with_needs(skill: Skill, name: str, text: str) -> str:
+    head = f"## Do\n\n{needs_line(skill, name)}\n\n"
+    begins = r"^## Do\n+(\*\*Needs\*\*:.*\n+)?"
+    return re.sub(begins, lambda _: head, text, count=1, flags=re.MULTILINE)
 
 
 def with_routing(skill: Skill, text: str) -> str:
@@ -753,20 +937,28 @@ def with_counts(skill: Skill, text: str) -> str:
     return text
 
 
+def fixed(skill: Skill, document: Document) -> str:
+    """The document with all that can be derived written anew."""
+    if document.place == "RULES.md":
+        return check_app.table()
+    text = with_snippets(skill, document)
+    if document.name in skill.names:
+        text = with_needs(skill, document.name, text)
+    elif document.place == "SKILL.md":
+        text = with_routing(skill, text)
+    elif document.place == "README.md":
+        text = with_counts(skill, text)
+    return formatted(text)
+
+
 def fix(skill: Skill) -> Iterator[str]:
-    """Rewrite what can be derived and name each file that changed."""
+    """Rewrite what differs from what it is made of, and name each file."""
     (skill.root / "RULES.md").touch()
-    for path in skill.documents:
-        text = skill.read(path)
-        if path.name == "RULES.md":
-            fixed = check_app.table()
-        elif path.name == "README.md":
-            fixed = formatted(with_counts(skill, with_snippets(skill, text)))
-        else:
-            fixed = formatted(with_routing(skill, with_snippets(skill, text)))
-        if fixed != text:
-            path.write_text(fixed, encoding="utf-8")
-            yield skill.place(path)
+    for document in skill.documents:
+        text = fixed(skill, document)
+        if text != document.text:
+            document.path.write_text(text, encoding="utf-8")
+            yield document.place
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -785,12 +977,17 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"fixed {place}")
         skill = Skill(root)
         findings = [finding for rule in RULES for finding in rule(skill)]
+        for page in skill.pages:
+            findings += [
+                finding for rule in PAGE_RULES for finding in rule(skill, page)
+            ]
     except (
         OSError,
         UnicodeDecodeError,
         SyntaxError,
         yaml.YAMLError,
         tomllib.TOMLDecodeError,
+        InvalidRequirement,
     ) as error:
         print(f"{root}: {error}; mend the file and run again", file=sys.stderr)
         return 2

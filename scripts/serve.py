@@ -1,6 +1,7 @@
-"""Serve one example on 127.0.0.1 with a SQLite file of its own, and say how to try it.
+"""Serve the examples on 127.0.0.1 with a SQLite file of their own, and say how to try.
 
-    python scripts/serve.py websockets
+    python scripts/serve.py                the whole service
+    python scripts/serve.py websockets     one example
 
 Exit codes: that of the server; 2 usage.
 """
@@ -16,23 +17,27 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 WRITTEN = "127.0.0.1:8000"
+SIGNALS = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")  # Windows lacks the last one
+    if hasattr(signal, name)
+]
 
 
-def modules() -> dict[str, Path]:
-    """The examples by name; of a package, the module that holds the docstring."""
-    examples = ROOT / "examples"
-    found = [*examples.glob("*.py"), *examples.glob("*/__init__.py")]
-    named = {
-        path.parent.name if path.stem == "__init__" else path.stem: path
-        for path in found
+def examples() -> dict[str, Path]:
+    """What can be served by name, and the module whose docstring has the commands."""
+    folder = ROOT / "examples"
+    modules = {path.stem: path for path in folder.glob("[!_]*.py")}
+    packages = {
+        path.parent.name: path.with_name("__init__.py")
+        for path in folder.glob("*/__main__.py")
     }
-    return {
-        name: named[name] for name in sorted(named) if name not in {"examples", "dont"}
-    }
+    return dict(sorted({**modules, **packages}.items()))
 
 
 def free_port() -> int:
@@ -52,57 +57,56 @@ def commands(docstring: str) -> list[str]:
     return [line.strip() for line in block.splitlines() if line.startswith("    ")]
 
 
-def ready(command: str, address: str, secret: str) -> str:
+def ready(command: str, environment: Mapping[str, str]) -> str:
     """`command` as it can be pasted into another terminal."""
     tools = Path(sys.executable).parent
-    command = command.replace(WRITTEN, address).replace("$SECRET_KEY", secret)
+    command = command.replace(WRITTEN, environment["BIND"])
+    for name, value in environment.items():
+        command = command.replace(f"${name}", value)
     return re.sub(
-        r"(?<![\w/.-])(python|websockets)(?= )",
+        r"(?<![\w/.-])(?<!-m )(python|websockets)(?= )",
         lambda match: shlex.quote(str(tools / match[1])),
         command,
     )
 
 
-def launch(name: str, path: Path, address: str) -> list[str]:
-    """The launch that the page names: the example's own `main()`, or Hypercorn's."""
-    functions = {getattr(node, "name", "") for node in ast.parse(path.read_text()).body}
-    package = path.name == "__init__.py"
-    if "main" in functions or (package and path.with_name("__main__.py").is_file()):
-        return [sys.executable, "-m", f"examples.{name}"]
-    target = f"examples.{name}:create_app()"
-    return [sys.executable, "-m", "hypercorn", "-w", "0", "-b", address, target]
-
-
 def main(arguments: list[str] | None = None) -> int:
-    found = modules()
+    found = examples()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "example", choices=found, metavar="EXAMPLE", help=", ".join(found)
+        "example",
+        nargs="?",
+        choices=found,
+        metavar="EXAMPLE",
+        help=f"{', '.join(found)}; without it the whole service",
     )
     name = parser.parse_args(arguments).example
-    path = found[name]
-    address = f"127.0.0.1:{free_port()}"
-    secret = secrets.token_hex(32)
-    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
-
+    module = f"examples.{name}" if name else "examples"
+    path = found[name] if name else ROOT / "examples" / "__main__.py"
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     idea, _, _ = docstring.partition("\n")
-    print(f"{idea}\n\nServing {name} on http://{address}; try:\n")
-    for command in commands(docstring):
-        print(f"  {ready(command, address, secret)}")
-    print("\nCtrl+C ends it.", flush=True)
+    address = f"127.0.0.1:{free_port()}"
+
     with tempfile.TemporaryDirectory(prefix="quart-patterns-") as folder:
         environment = {
             "BIND": address,
-            "CORS_ORIGINS": "http://localhost:8000",
             "DATABASE_URL": f"sqlite+aiosqlite:///{folder}/app.sqlite3",
-            "SECRET_KEY": secret,
+            "SECRET_KEY": secrets.token_hex(32),
+            "TOKEN_KEY": secrets.token_hex(32),
         }
+        print(f"{idea}\n\nServing {module} on http://{address}; try:\n")
+        for command in commands(docstring):
+            print(f"  {ready(command, environment)}")
+        print("\nCtrl+C ends it.", flush=True)
         process = subprocess.Popen(
-            launch(name, path, address), cwd=ROOT, env={**os.environ, **environment}
+            [sys.executable, "-m", module],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            start_new_session=True,  # Ctrl+C reaches it once, from here
         )
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             signal.signal(number, lambda *_: process.terminate())
         return process.wait()
 
