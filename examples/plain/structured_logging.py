@@ -1,22 +1,14 @@
 """Configure logging before the app is made; `app.logger.info` is silent without it."""
 
-from logging.config import dictConfig
+import logging
 
 from quart import Quart
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"level": "INFO", "handlers": ["stderr"]},
-}
+LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def create_app() -> Quart:
-    dictConfig(LOGGING)
+    logging.basicConfig(level=logging.INFO, format=LINE, force=True)
     app = Quart(__name__)
 
     @app.get("/hello")
