@@ -8,9 +8,10 @@ from werkzeug.wrappers import Response
 
 
 async def answer(error: HTTPException) -> Response:
+    problem = {"title": error.name, "status": error.code, "detail": error.description}
     response = error.get_response()  # keeps Allow, Retry-After, WWW-Authenticate
-    response.data = json.dumps({"title": error.name, "detail": error.description})
-    response.content_type = "application/json"
+    response.data = json.dumps(problem)
+    response.content_type = "application/problem+json"
     return response
 
 
