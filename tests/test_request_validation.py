@@ -1,46 +1,51 @@
 import asyncio
+import io
 import json
 import re
-import subprocess
-import sys
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, date, datetime
-from io import BytesIO
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
 
+import httpx2
 import pytest
 import quart_schema.conversion
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    FiniteFloat,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from quart import Quart, Response, request
 from quart.datastructures import FileStorage
 from quart_schema import (
-    DataSource,
+    HttpSecurityScheme,
     OpenAPIProvider,
     QuartSchema,
-    RequestSchemaValidationError,
     validate_headers,
     validate_request,
     validate_response,
 )
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
 
 from examples.dont import request_validation as dont
-from examples.request_validation import StrictRequest, create_app, problem
-from examples.request_validation.models import Avatar, NewUser, User
-from tests.support.server import ROOT, hypercorn
+from examples.plain import request_validation as plain
+from examples.request_validation import JSONRequest, LimitedRequest, create_app
+from examples.request_validation.body_limits import LARGER_BODIES
+from examples.request_validation.fields import as_list
+from examples.request_validation.models import NewUser, UserChanges, UserView
+from tests.support.serving import serving, until
+from tests.support.versions import QUART_0_23
 
 JSON = {"Content-Type": "application/json"}
-ADA = {
-    "username": "ada",
-    "email": "ada@example.com",
-    "password": "correct horse battery",
-}
+PROBLEM = "application/problem+json"
+ADA = {"username": "ada", "email": "ada@example.com", "password": "correct-horse"}
+MEGABYTE = 2**20
 
 
 def ada(**changes: object) -> bytes:
@@ -52,17 +57,11 @@ async def post(app: Quart, body: bytes, **headers: str) -> Response:
     return await client.post("/users", data=body, headers=headers or JSON)
 
 
-@pytest.mark.parametrize("body", [b"", b"null", b'{"id": 1}', b'"\xff"', b"[" * 99_999])
-async def test_bad_json_is_never_a_500(body: bytes) -> None:
-    client = create_app().test_client()
-    headers = {"Content-Type": "application/json"}
-    response = await client.post("/users", data=body, headers=headers)
-
-    assert response.status_code == 400
-    assert response.mimetype == "application/problem+json"
+def text_file(size: int = 4) -> FileStorage:
+    return FileStorage(io.BytesIO(b"a" * size), filename="../../notes.txt")
 
 
-async def test_a_valid_user_is_created() -> None:
+async def test_a_valid_user_is_created_without_the_password() -> None:
     response = await post(create_app(), ada(bio="Writes\nprograms 🐍"))
 
     created = await response.get_json()
@@ -86,16 +85,16 @@ HOSTILE_BODIES = {
     "invalid UTF-8": (b'{"username": "\xff"}', 400),
     "UTF-16": (ada().decode().encode("utf-16"), 400),
     "byte order mark": (b"\xef\xbb\xbf" + ada(), 400),
-    "nested arrays": (b"[" * 100_000, 400),
-    "nested objects": (b'{"a":' * 40_000, 400),
+    "nested arrays": (b"[" * 60_000, 400),
+    "nested objects": (b'{"a":' * 10_000, 400),
     "NaN": (ada(bio=float("nan")), 400),
     "infinity": (ada(bio=float("inf")), 400),
     "5,000 digits": (b"9" * 5_000, 400),
     "no fields": (b"{}", 400),
     "an extra field": (ada(is_admin=True), 400),
     "the id": (ada(id=7), 400),
-    "15,000 extra fields": (
-        json.dumps({f"field{n}": 1 for n in range(15_000)}).encode(),
+    "3,000 extra fields": (
+        json.dumps({f"field{n}": 1 for n in range(3_000)}).encode(),
         400,
     ),
     "a number for text": (ada(username=7), 400),
@@ -107,7 +106,7 @@ HOSTILE_BODIES = {
     "a lone surrogate": (ada(bio="\ud800"), 400),
     "long text": (ada(bio="a" * 501), 400),
     "a long password": (ada(password="a" * 129), 400),
-    "more than MAX_CONTENT_LENGTH": (ada(bio="a" * 300_000), 413),
+    "more than MAX_CONTENT_LENGTH": (ada(bio="a" * 70_000), 413),
 }
 
 
@@ -119,9 +118,14 @@ async def test_a_hostile_body_gets_a_problem(body: bytes, status: int) -> None:
 
     answer = await response.get_json()
     assert response.status_code == status
-    assert response.content_type == "application/problem+json"
+    assert response.content_type == PROBLEM
     assert answer["status"] == status
-    assert len(answer["errors"]) <= 20
+    assert len(answer.get("errors", [])) <= 20
+
+
+@pytest.fixture(scope="module")
+def hardened() -> Quart:
+    return create_app()
 
 
 JSON_VALUES = st.recursive(
@@ -134,18 +138,18 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=80, deadline=None, database=None, derandomize=True)
+@settings(max_examples=40, deadline=None, database=None, derandomize=True)
 @given(body=st.binary() | JSON_VALUES.map(json.dumps).map(str.encode))
-async def test_no_body_is_a_500(body: bytes) -> None:
-    response = await post(create_app(), body)
+async def test_no_body_is_a_500(hardened: Quart, body: bytes) -> None:
+    response = await post(hardened, body)
 
     assert response.status_code == 400
 
 
-@settings(max_examples=80, deadline=None, database=None, derandomize=True)
-@given(query=st.binary() | st.from_regex(rb"(username|limit)(\[\])?=.{0,9}"))
-async def test_no_query_is_a_500(query: bytes) -> None:
-    response = await create_app().test_client().get("/users?" + quote(query, safe="=&"))
+@settings(max_examples=40, deadline=None, database=None, derandomize=True)
+@given(query=st.binary() | st.from_regex(rb"(after|limit)(\[\])?=.{0,9}"))
+async def test_no_query_is_a_500(hardened: Quart, query: bytes) -> None:
+    response = await hardened.test_client().get("/users?" + quote(query, safe="=&"))
 
     assert response.status_code in (200, 400)
 
@@ -157,7 +161,7 @@ async def test_json_under_another_content_type_is_415(content_type: str) -> None
     response = await post(create_app(), ada(), **{"Content-Type": content_type})
 
     assert response.status_code == 415
-    assert response.content_type == "application/problem+json"
+    assert response.content_type == PROBLEM
 
 
 HOSTILE_REQUESTS = {
@@ -165,25 +169,17 @@ HOSTILE_REQUESTS = {
     "too small a number": ("GET", "/users?limit=0", {}, 400),
     "a huge number": ("GET", "/users?limit=" + "9" * 400, {}, 400),
     "5,000 digits": ("GET", "/users?limit=" + "9" * 5_000, {}, 400),
+    "no number": ("GET", "/users?after=x", {}, 400),
     "an unknown parameter": ("GET", "/users?admin=1", {}, 400),
-    "NUL in the query": ("GET", "/users?username=a%00b", {}, 400),
-    "bad UTF-8 in the query": ("GET", "/users?username=%ff%fe", {}, 400),
+    "bad UTF-8 in the query": ("GET", "/users?after=%ff%fe", {}, 400),
     "a surrogate in the query": ("GET", "/users?%ed%a0%80=1", {}, 400),
-    "21 values": ("GET", "/users?" + "username=ada&" * 21, {}, 400),
-    "a bad header": ("GET", "/users", {"X-Request-Id": "1"}, 400),
-    "a header that is not ASCII": ("GET", "/users", {"X-Request-Id": "\xff"}, 400),
-    "NUL in the path": ("PUT", "/users/%00/avatar", {}, 400),
     "an unknown path": ("GET", "/users/ada", {}, 404),
     "a wrong method": ("DELETE", "/users", {}, 405),
-    "no boundary": (
-        "PUT",
-        "/users/ada/avatar",
-        {"Content-Type": "multipart/form-data"},
-        400,
-    ),
+    "JSON for a form": ("POST", "/messages", JSON, 400),
+    "no boundary": ("POST", "/messages", {"Content-Type": "multipart/form-data"}, 400),
     "a boundary that is not ASCII": (
-        "PUT",
-        "/users/ada/avatar",
+        "POST",
+        "/messages",
         {"Content-Type": "multipart/form-data; boundary=\xff"},
         400,
     ),
@@ -202,68 +198,23 @@ async def test_a_hostile_request_gets_a_problem(
     response = await client.open(path, method=method, headers=headers)
 
     assert response.status_code == status
-    assert response.content_type == "application/problem+json"
+    assert response.content_type == PROBLEM
     assert (await response.get_json())["status"] == status
 
 
-async def test_a_refusal_names_each_fault_and_repeats_no_value() -> None:
-    response = await post(
-        create_app(), ada(username="Ada!", password="hunter2", is_admin="hunter2")
-    )
+async def test_the_password_is_not_in_the_answer_of_a_refusal() -> None:
+    response = await post(create_app(), ada(username="!", password="hunter2"))
 
     text = await response.get_data(as_text=True)
     assert "hunter2" not in text
-    assert json.loads(text) == {
-        "type": "about:blank",
-        "title": "Bad Request",
-        "status": 400,
-        "detail": "The browser (or proxy) sent a request that this server could not"
-        " understand.",
-        "errors": [
-            {
-                "type": "string_pattern_mismatch",
-                "loc": ["username"],
-                "msg": "String should match pattern '^[a-z0-9_]{3,30}$'",
-            },
-            {
-                "type": "too_short",
-                "loc": ["password"],
-                "msg": "Value should have at least 12 items after validation, not 7",
-            },
-            {
-                "type": "extra_forbidden",
-                "loc": ["is_admin"],
-                "msg": "Extra inputs are not permitted",
-            },
-        ],
-    }
+    assert [fault["loc"] for fault in json.loads(text)["errors"]] == [
+        ["username"],
+        ["password"],
+    ]
 
 
-async def test_an_http_error_keeps_its_headers() -> None:
-    response = await create_app().test_client().delete("/users")
-
-    assert set(response.allow) == {"GET", "HEAD", "OPTIONS", "POST"}
-
-
-async def test_an_unexpected_error_is_a_problem_without_its_text() -> None:
-    app = create_app()
-
-    @app.get("/broken")
-    async def broken() -> str:
-        raise RuntimeError("postgresql://ada:hunter2@db")
-
-    response = await app.test_client().get("/broken")
-
-    assert response.status_code == 500
-    assert response.content_type == "application/problem+json"
-    assert b"hunter2" not in await response.get_data()
-
-
-async def test_twenty_equal_users_make_one() -> None:
-    app = create_app()
-    answers = await asyncio.gather(*(post(app, ada()) for _ in range(20)))
-
-    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 19
+def test_the_password_is_not_in_the_repr() -> None:
+    assert ADA["password"] not in repr(NewUser.model_validate(ADA))
 
 
 @pytest.mark.parametrize(
@@ -293,114 +244,280 @@ def test_what_is_no_email_address_is_refused(email: str) -> None:
         NewUser.model_validate(ADA | {"email": email})
 
 
-def test_the_password_is_not_in_the_repr() -> None:
-    assert ADA["password"] not in repr(NewUser.model_validate(ADA))
+async def patched(**changes: object) -> Response:
+    client = create_app().test_client()
+    await client.post("/users", json=ADA | {"bio": "Maths."})
+    return await client.patch("/users/1", json=changes)
 
 
 @pytest.mark.parametrize(
-    ("query", "names"),
+    ("changes", "email", "bio"),
     [
-        ("", ["ada", "grace"]),
-        ("?limit=1", ["ada"]),
-        ("?username=grace", ["grace"]),
-        ("?username[]=grace", ["grace"]),
-        ("?username=grace&username=nobody&username=ada", ["grace", "ada"]),
+        ({}, "ada@example.com", "Maths."),
+        ({"bio": None}, "ada@example.com", None),
+        ({"bio": "Poems."}, "ada@example.com", "Poems."),
+        ({"email": "ada@example.org"}, "ada@example.org", "Maths."),
     ],
 )
-async def test_the_query_takes_none_one_or_many(query: str, names: list[str]) -> None:
+async def test_a_patch_changes_what_it_holds(
+    changes: dict[str, object], email: str, bio: str | None
+) -> None:
+    response = await patched(**changes)
+
+    user = await response.get_json()
+    assert response.status_code == 200
+    assert (user["username"], user["email"], user["bio"]) == ("ada", email, bio)
+
+
+@pytest.mark.parametrize("changes", [{"email": None}, {"email": "x"}, {"id": 2}])
+async def test_a_patch_is_checked_and_null_is_not_absent(
+    changes: dict[str, object],
+) -> None:
+    response = await patched(**changes)
+
+    assert response.status_code == 400
+    faults = (await response.get_json())["errors"]
+    assert [fault["loc"] for fault in faults] == [list(changes)]
+
+
+async def test_a_patch_of_nobody_is_a_404() -> None:
+    response = await create_app().test_client().patch("/users/1", json={})
+    assert response.status_code == 404
+
+
+def test_an_absent_field_is_not_dumped() -> None:
+    assert UserChanges().model_dump(exclude_unset=True) == {}
+    assert UserChanges(bio=None).model_dump(exclude_unset=True) == {"bio": None}
+
+
+async def test_pages_follow_each_other() -> None:
     client = create_app().test_client()
-    for username in ("ada", "grace"):
+    for username in ("ada", "eve", "grace"):
         await client.post("/users", json=ADA | {"username": username})
-    headers = {"X-Request-Id": "0b5d1c3e-7c1f-4f0e-9d43-6a8f6e5b1c2d"}
-    response = await client.get(f"/users{query}", headers=headers)
+    seen, after = [], 0
+    while after is not None:
+        response = await client.get(f"/users?after={after}&limit=2")
+        page = await response.get_json()
+        seen.append([user["username"] for user in page["users"]])
+        after = page["next_after"]
 
-    users = (await response.get_json())["users"]
-    assert [user["username"] for user in users] == names
-
-
-async def test_dont_bare_list_in_query_refuses_one_value() -> None:
-    client = dont.bare_list_in_query().test_client()
-    one = await client.get("/users?username=ada")
-    two = await client.get("/users?username=ada&username=eve")
-
-    assert (one.status_code, two.status_code) == (400, 200)
+    assert seen == [["ada", "eve"], ["grace"]]
 
 
-def image() -> FileStorage:
-    return FileStorage(BytesIO(b"\x89PNG"), filename="../../ada.png")
-
-
-async def test_an_upload_is_taken_with_its_text() -> None:
-    client = create_app().test_client()
-    await client.post("/users", json=ADA)
-    path = "/users/ada/avatar"
-    taken = await client.put(path, form={"alt": "Ada"}, files={"image": image()})
-    nobody = await client.put(
-        "/users/eve/avatar", form={"alt": "Eve"}, files={"image": image()}
+@pytest.mark.parametrize("files", [0, 1, 2])
+@pytest.mark.parametrize("topics", [[], ["billing"], ["billing", "mail"]])
+async def test_a_form_takes_none_one_or_many(files: int, topics: list[str]) -> None:
+    parts = [("text", b"Hello", "")]
+    parts += [("topics", topic.encode(), "") for topic in topics]
+    parts += [("files", b"line\nline", "; filename=a.txt") for _ in range(files)]
+    body = b"".join(
+        b"--X\r\nContent-Disposition: form-data; name=%s%s\r\n\r\n%s\r\n"
+        % (name.encode(), extra.encode(), content)
+        for name, content, extra in parts
+    )
+    response = (
+        await create_app()
+        .test_client()
+        .post(
+            "/messages",
+            data=body + b"--X--\r\n",
+            headers={"Content-Type": "multipart/form-data; boundary=X"},
+        )
     )
 
-    assert await taken.get_json() == {"alt": "Ada", "bytes": 4}
-    assert nobody.status_code == 404
+    assert await response.get_json() == {
+        "text": "Hello",
+        "topics": topics,
+        "files": [9] * files,
+    }
+
+
+async def test_a_urlencoded_form_is_taken_too() -> None:
+    form = {"text": "Hello", "topics": "billing"}
+    response = await create_app().test_client().post("/messages", form=form)
+
+    assert await response.get_json() == {
+        "text": "Hello",
+        "topics": ["billing"],
+        "files": [],
+    }
+
+
+async def test_an_empty_file_field_of_a_browser_is_a_file_without_a_name() -> None:
+    body = (
+        b'--X\r\nContent-Disposition: form-data; name="text"\r\n\r\nHello\r\n'
+        b'--X\r\nContent-Disposition: form-data; name="files"; filename=""\r\n'
+        b"Content-Type: application/octet-stream\r\n\r\n\r\n--X--\r\n"
+    )
+    headers = {"Content-Type": "multipart/form-data; boundary=X"}
+    client = create_app().test_client()
+    response = await client.post("/messages", data=body, headers=headers)
+
+    assert (await response.get_json())["files"] == [0]
 
 
 @pytest.mark.parametrize(
     ("form", "files", "places"),
     [
-        ({"alt": "Ada", "image": "text"}, {}, [["image"]]),
-        ({"alt": "Ada"}, {}, [["image"]]),
-        ({"alt": "a\0b"}, {"image": image()}, [["alt"]]),
-        ({}, {"image": image(), "alt": image()}, [["alt"]]),
-        ({"alt": "Ada", "owner": "eve"}, {"image": image()}, [["owner"]]),
+        ({}, {}, [["text"]]),
+        ({"text": "a\0b"}, {}, [["text"]]),
+        ({"text": "Hello", "files": "no file"}, {}, [["files", 0]]),
+        ({"text": "Hello", "owner": "eve"}, {}, [["owner"]]),
+        ({"text": "Hello"}, {"topics": text_file()}, [["topics", 0]]),
     ],
 )
-async def test_a_bad_upload_is_refused(
-    form: dict[str, str], files: dict[str, FileStorage], places: list[list[str]]
+async def test_a_bad_form_is_refused(
+    form: dict[str, str], files: dict[str, FileStorage], places: list[list[object]]
 ) -> None:
     client = create_app().test_client()
-    response = await client.put("/users/ada/avatar", form=form, files=files)
+    response = await client.post("/messages", form=form, files=files)
 
     assert response.status_code == 400
-    answer = await response.get_json()
-    assert [error["loc"] for error in answer["errors"]] == places
+    faults = (await response.get_json())["errors"]
+    assert [fault["loc"] for fault in faults] == places
 
 
-async def test_a_quiet_get_json_is_none_and_a_forced_one_parses() -> None:
+async def test_one_route_takes_more_than_the_app() -> None:
+    large = {"files": text_file(LARGER_BODIES["/messages"] + 1)}
+    client = create_app().test_client()
+    message = await client.post("/messages", form={"text": "Hello"}, files=large)
+    user = await client.post("/users", data=b"a" * 70_000, headers=JSON)
+    assert (message.status_code, user.status_code) == (413, 413)
+
+    async with (
+        serving(create_app()) as address,
+        httpx2.AsyncClient(timeout=20) as real_client,
+    ):
+        url = f"http://{address}/messages"
+        files = {"files": ("video.mp4", b"a" * MEGABYTE)}
+        response = await real_client.post(url, data={"text": "Hello"}, files=files)
+    assert response.json()["files"] == [MEGABYTE]
+
+
+async def test_a_chunked_body_is_buffered_to_its_end_on_0_23() -> None:
+    client_ends, answered = asyncio.Event(), asyncio.Event()
+    sent: list[Any] = []
+
+    async def messages() -> AsyncGenerator[Any, None]:
+        for _ in range(3):
+            body = b"a" * 50_000
+            yield {"type": "http.request", "body": body, "more_body": True}
+        await client_ends.wait()
+        yield {"type": "http.request", "body": b"", "more_body": False}
+        await answered.wait()
+        yield {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    received = messages()
+    scope: Any = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/users",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }
+    request_ended = asyncio.create_task(create_app()(scope, received.__anext__, send))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    refused_early = bool(sent)
+    client_ends.set()
+    await until(lambda: bool(sent))
+    answered.set()
+    async with asyncio.timeout(20):
+        await request_ended
+
+    assert sent[0]["status"] == 413
+    assert refused_early is not QUART_0_23
+
+
+def test_the_limit_is_16_mib_unless_set() -> None:
+    assert Quart(__name__).config["MAX_CONTENT_LENGTH"] == 16 * MEGABYTE
+
+
+async def test_a_form_needs_both_limits() -> None:
+    class HalfLimited(JSONRequest):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **(options | {"max_content_length": MEGABYTE}))
+
+    app = create_app()
+    app.request_class = HalfLimited
+    client = app.test_client()
+    files = {"files": text_file(100_000)}
+    form = await client.post("/messages", form={"text": "Hello"}, files=files)
+    raw = await client.post("/users", data=b"a" * 100_000, headers=JSON)
+
+    assert (form.status_code, raw.status_code) == (413, 400)
+
+
+async def test_a_limited_request_reads_json_like_the_others() -> None:
+    assert issubclass(LimitedRequest, JSONRequest)
+    response = await post(create_app(), b"{}", **{"Content-Type": "text/plain"})
+    assert response.status_code == 415
+
+
+def app_that_reads(**options: bool) -> Quart:
     app = Quart(__name__)
-    app.request_class = StrictRequest
+    app.request_class = JSONRequest
 
     @app.post("/users")
     async def read() -> dict[str, Any]:
-        quiet = await request.get_json(silent=True)
-        return {"quiet": quiet, "forced": await request.get_json(force=True)}
+        return {"json": await request.get_json(**options)}
 
-    text = await post(app, b"[1]", **{"Content-Type": "text/plain"})
-    broken = [await post(app, body) for body in (b"[1", b"[NaN]", b'"\\ud800"')]
-    right = await post(app, b"[1]")
-
-    assert await text.get_json() == {"quiet": None, "forced": [1]}
-    assert [response.status_code for response in broken] == [400, 400, 400]
-    assert await right.get_json() == {"quiet": [1], "forced": [1]}
+    return app
 
 
-async def test_a_quiet_get_json_of_broken_json_is_none() -> None:
+@pytest.mark.parametrize(
+    ("body", "content_type", "options", "answer"),
+    [
+        (b"[1]", "application/json", {}, [1]),
+        (b"[1]", "application/vnd.api+json", {}, [1]),
+        (b"[1]", "text/plain", {"force": True}, [1]),
+        (b"[1]", "text/plain", {"silent": True}, None),
+        (b"[1", "application/json", {"silent": True}, None),
+        (b"[NaN]", "application/json", {}, 400),
+        (b'"\\ud800"', "application/json", {}, 400),
+        (b"[1]", "text/plain", {}, 415),
+    ],
+)
+async def test_get_json_keeps_its_options(
+    body: bytes, content_type: str, options: dict[str, bool], answer: object
+) -> None:
+    app = app_that_reads(**options)
+    response = await post(app, body, **{"Content-Type": content_type})
+
+    if isinstance(answer, int):
+        assert response.status_code == answer
+    else:
+        assert await response.get_json() == {"json": answer}
+
+
+QUARTS_OWN = {
+    "invalid UTF-8": 500,
+    "UTF-16": 500,
+    "nested arrays": 500,
+    "NaN": 201,
+    "not JSON": 400,
+}
+
+
+@pytest.mark.parametrize(("name", "status"), QUARTS_OWN.items())
+async def test_quart_alone_answers_500_or_takes_it(name: str, status: int) -> None:
     app = Quart(__name__)
-    app.request_class = StrictRequest
 
     @app.post("/users")
-    async def read() -> dict[str, Any]:
-        return {"quiet": await request.get_json(silent=True)}
+    async def read() -> tuple[str, int]:
+        await request.get_json()
+        return "", 201
 
-    assert await (await post(app, b"[1")).get_json() == {"quiet": None}
-
-
-@pytest.mark.parametrize("name", ["invalid UTF-8", "UTF-16", "nested arrays"])
-async def test_dont_plain_request_fails_on_bad_json(name: str) -> None:
-    response = await post(dont.plain_request(), HOSTILE_BODIES[name][0])
-
-    assert response.status_code == 500
+    response = await post(app, HOSTILE_BODIES[name][0])
+    assert response.status_code == status
 
 
-async def test_plain_json_under_another_content_type_is_none() -> None:
+async def test_quart_alone_reads_none_from_another_content_type() -> None:
     app = Quart(__name__)
 
     @app.post("/users")
@@ -408,15 +525,7 @@ async def test_plain_json_under_another_content_type_is_none() -> None:
         return {"json": await request.get_json()}
 
     response = await post(app, ada(), **{"Content-Type": "text/plain"})
-
     assert await response.get_json() == {"json": None}
-
-
-async def test_dont_plain_request_calls_a_wrong_content_type_400() -> None:
-    response = await post(dont.plain_request(), ada(), **{"Content-Type": "text/plain"})
-
-    assert response.status_code == 400
-    assert response.mimetype == "text/html"
 
 
 async def test_of_two_equal_keys_the_last_wins() -> None:
@@ -424,7 +533,93 @@ async def test_of_two_equal_keys_the_last_wins() -> None:
     response = await post(create_app(), body)
 
     assert (await response.get_json())["username"] == "eve"
-    assert json.loads(body)["username"] == "eve"
+
+
+async def test_fields_are_compared_and_models_nested() -> None:
+    class Period(BaseModel):
+        begins: date
+        ends: date
+
+        @model_validator(mode="after")
+        def check_order(self) -> "Period":
+            if self.ends < self.begins:
+                raise ValueError("It ends before it begins.")
+            return self
+
+    class Holiday(BaseModel):
+        period: Period
+
+    app = create_app()
+
+    @app.post("/holidays")
+    @validate_request(Holiday)
+    async def plan(data: Holiday) -> dict[str, int]:
+        return {"days": (data.period.ends - data.period.begins).days}
+
+    client = app.test_client()
+    period = {"begins": "2026-07-01", "ends": "2026-07-08"}
+    good = await client.post("/holidays", json={"period": period})
+    bad = await client.post(
+        "/holidays", json={"period": period | {"ends": "2026-01-01"}}
+    )
+
+    assert await good.get_json() == {"days": 7}
+    (fault,) = (await bad.get_json())["errors"]
+    assert (fault["loc"], fault["msg"]) == (
+        ["period"],
+        "Value error, It ends before it begins.",
+    )
+
+
+async def test_a_header_is_a_field_with_underscores() -> None:
+    class Caller(BaseModel, extra="forbid"):
+        x_request_id: UUID
+
+    app = create_app()
+
+    @app.get("/caller")
+    @validate_headers(Caller)
+    async def caller(headers: Caller) -> dict[str, str]:
+        return {"id": str(headers.x_request_id)}
+
+    client = app.test_client()
+    good = await client.get("/caller", headers={"X-Request-Id": str(UUID(int=1))})
+    bad = await client.get("/caller", headers={"X-Request-Id": "1"})
+
+    assert await good.get_json() == {"id": str(UUID(int=1))}
+    assert bad.status_code == 400
+
+
+async def test_lax_models_convert_and_strict_ones_refuse_json_dates() -> None:
+    class Lax(BaseModel):
+        age: int
+
+    class Strict(BaseModel, strict=True):
+        age: int | None = None
+        born: date | None = None
+        lax_born: date | None = Field(None, strict=False)
+
+    app = create_app()
+
+    @app.post("/lax")
+    @validate_request(Lax)
+    async def lax(data: Lax) -> list[Any]:
+        return [data.age]
+
+    @app.post("/strict")
+    @validate_request(Strict)
+    async def strict(data: Strict) -> list[Any]:
+        return []
+
+    client = app.test_client()
+    converted = await client.post("/lax", json={"age": True})
+    statuses = [
+        (await client.post("/strict", json=body)).status_code
+        for body in ({"age": True}, {"born": "2026-01-01"}, {"lax_born": "2026-01-01"})
+    ]
+
+    assert await converted.get_json() == [1]
+    assert statuses == [400, 400, 200]
 
 
 async def test_1e999_is_infinite_unless_the_field_is_finite() -> None:
@@ -433,7 +628,7 @@ async def test_1e999_is_infinite_unless_the_field_is_finite() -> None:
         finite: FiniteFloat = 0
 
     app = Quart(__name__)
-    app.request_class = StrictRequest
+    app.request_class = JSONRequest
     QuartSchema(app, openapi_path=None)
 
     @app.post("/users")
@@ -446,48 +641,6 @@ async def test_1e999_is_infinite_unless_the_field_is_finite() -> None:
 
     assert await taken.get_data() == b"inf"
     assert refused.status_code == 400
-
-
-async def test_lax_models_convert_and_strict_ones_refuse_json_dates() -> None:
-    class Lax(BaseModel):
-        age: int
-        news: bool
-
-    class Strict(BaseModel, strict=True):
-        age: int | None = None
-        born: date | None = None
-        token: UUID | None = None
-        lax_born: date | None = Field(None, strict=False)
-
-    app = Quart(__name__)
-    QuartSchema(app, openapi_path=None)
-
-    @app.post("/lax")
-    @validate_request(Lax)
-    async def lax(data: Lax) -> list[Any]:
-        return [data.age, data.news]
-
-    @app.post("/strict")
-    @validate_request(Strict)
-    async def strict(data: Strict) -> list[Any]:
-        return [str(data.lax_born)]
-
-    client = app.test_client()
-    converted = await client.post("/lax", json={"age": True, "news": "yes"})
-    statuses = [
-        (await client.post("/strict", json=body)).status_code
-        for body in (
-            {"age": "7"},
-            {"age": True},
-            {"born": "2026-01-01"},
-            {"token": str(UUID(int=1))},
-            {"lax_born": "2026-01-01"},
-        )
-    ]
-
-    assert await converted.get_json() == [1, True]
-    assert statuses == [400, 400, 400, 400, 200]
-    assert Strict.model_validate_json('{"born": "2026-01-01"}').born
 
 
 async def test_path_integers_need_a_maximum() -> None:
@@ -507,135 +660,46 @@ async def test_path_integers_need_a_maximum() -> None:
     assert statuses == {"open": 200, "bounded": 404}
 
 
-async def test_urlencoded_forms_are_the_source_form() -> None:
-    class Invitation(BaseModel, extra="forbid"):
-        username: str
-
-    app = Quart(__name__)
-    QuartSchema(app, openapi_path=None)
-
-    @app.post("/users")
-    @validate_request(Invitation, source=DataSource.FORM)
-    async def invite(data: Invitation) -> str:
-        return data.username
-
-    client = app.test_client()
-    form = await client.post("/users", form={"username": "ada"})
-    wrong = await client.post("/users", json={"username": "ada"})
-
-    assert await form.get_data() == b"ada"
-    assert wrong.status_code == 400
-
-
-async def test_a_missing_header_of_a_dataclass_is_a_type_error() -> None:
-    @dataclass
-    class Trace:
-        x_request_id: str
-
-    app = Quart(__name__)
-    QuartSchema(app, openapi_path=None)
-    seen: list[Exception] = []
-
-    @app.errorhandler(RequestSchemaValidationError)
-    async def invalid(error: RequestSchemaValidationError) -> Any:
-        seen.append(error.validation_error)
-        return await problem(error)
-
-    @app.get("/users")
-    @validate_headers(Trace)
-    async def list_users(headers: Trace) -> str:
-        return headers.x_request_id
-
-    response = await app.test_client().get("/users")
-
-    assert [type(error) for error in seen] == [TypeError]
-    assert (await response.get_json())["errors"] == []
-
-
-async def test_dont_pydantic_handler_is_never_called() -> None:
-    response = await post(dont.pydantic_handler(), b"{}")
-
-    assert response.status_code == 400
-    assert response.mimetype == "text/html"
-
-
-async def test_dont_echoing_handler_sends_the_password_back() -> None:
-    body = json.dumps({"username": "ada", "password": ADA["password"]}).encode()
-    response = await post(dont.echoing_handler(), body)
-
-    answer = await response.get_json()
-    assert answer["errors"][0]["input"]["password"] == ADA["password"]
-
-
-async def test_dont_echoing_handler_fails_on_an_own_value_error() -> None:
-    app = dont.echoing_handler()
-
-    @app.put("/avatar")
-    @validate_request(Avatar, source=DataSource.FORM_MULTIPART)
-    async def put_avatar(data: Avatar) -> str:
-        return data.alt
-
-    form = {"alt": "Ada", "image": "no file"}
-    response = await app.test_client().put("/avatar", form=form)
-
-    assert response.status_code == 500
-
-
-async def test_dont_titled_schema_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="unexpected keyword argument 'title'"):
-        dont.titled_schema()
-
-
 DOCS = ["/openapi.json", "/docs", "/redocs", "/scalar"]
 
 
-async def test_no_docs_are_served() -> None:
-    client = create_app().test_client()
+@pytest.mark.parametrize("made", [create_app, plain.create_app])
+async def test_no_docs_are_served(made: Callable[[], Quart]) -> None:
+    client = made().test_client()
 
     assert [(await client.get(path)).status_code for path in DOCS] == [404] * 4
 
 
-async def test_dont_public_docs_are_open_and_run_foreign_code() -> None:
-    client = dont.public_docs().test_client()
-    pages = [await client.get(path) for path in DOCS]
-    scripts = [
-        re.search(rb'<script src="https://([^/]+)', await page.get_data())
-        for page in pages
-    ]
+def test_the_openapi_document_is_printed_without_serving_it() -> None:
+    printed = create_app().test_cli_runner().invoke(args=["schema"]).output
 
-    assert [page.status_code for page in pages] == [200] * 4
-    assert [script and script[1] for script in scripts] == [
-        None,
-        b"cdnjs.cloudflare.com",
-        b"cdn.jsdelivr.net",
-        b"cdn.jsdelivr.net",
-    ]
-
-
-def test_the_openapi_document_is_written_without_serving_it(tmp_path: Path) -> None:
-    target = tmp_path / "openapi.json"
-    app = "examples.request_validation:create_app()"
-    command = [sys.executable, "-m", "quart", "--app", app, "schema", "-o", str(target)]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=30)
-
-    document = json.loads(target.read_text())
-    assert document["info"] == {"title": "Users", "version": "1.0.0"}
+    document = json.loads(printed)
     assert {path: set(verbs) for path, verbs in document["paths"].items()} == {
         "/users": {"get", "post"},
-        "/users/{username}/avatar": {"put"},
+        "/users/{user_id}": {"patch"},
+        "/messages": {"post"},
+        "/static/{filename}": {"get"},
     }
+    form = document["paths"]["/messages"]["post"]["requestBody"]["content"]
+    files = form["multipart/form-data"]["schema"]["properties"]["files"]
+    assert files["items"] == {"type": "string", "format": "binary"}
 
 
-async def test_openapi_calls_no_body_required_unless_the_provider_does() -> None:
+async def test_openapi_takes_a_security_scheme_and_a_required_body() -> None:
     class RequiredBody(OpenAPIProvider):
-        def build_request_body(self, model: Any, source: DataSource) -> Any:
+        def build_request_body(self, model: Any, source: Any) -> Any:
             body, components = super().build_request_body(model, source)
             return {**body, "required": True}, components
 
     found = []
     for provider in (OpenAPIProvider, RequiredBody):
         app = Quart(__name__)
-        QuartSchema(app, openapi_provider_class=provider)
+        QuartSchema(
+            app,
+            openapi_provider_class=provider,
+            security_schemes={"bearer": HttpSecurityScheme(scheme="bearer")},
+            security=[{"bearer": []}],
+        )
 
         @app.post("/users")
         @validate_request(NewUser)
@@ -645,6 +709,10 @@ async def test_openapi_calls_no_body_required_unless_the_provider_does() -> None
         document = await (await app.test_client().get("/openapi.json")).get_json()
         body = document["paths"]["/users"]["post"]["requestBody"]
         found.append(body.get("required"))
+        assert document["security"] == [{"bearer": []}]
+        assert document["components"]["securitySchemes"] == {
+            "bearer": {"scheme": "bearer", "type": "http"}
+        }
 
     assert found == [None, True]
 
@@ -663,20 +731,6 @@ async def test_quart_schema_turns_dates_into_iso_8601() -> None:
         found.append((await (await app.test_client().get("/")).get_json())["at"])
 
     assert found == ["Thu, 01 Jan 2026 00:00:00 GMT", "2026-01-01T00:00:00Z"]
-
-
-async def test_a_provider_set_after_quart_schema_stays() -> None:
-    app = dont.provider_before_schema()
-    app.json.sort_keys = False
-    response = await app.test_client().get("/users/ada")
-
-    assert list(await response.get_json()) == ["username", "email"]
-
-
-async def test_dont_provider_before_schema_is_replaced() -> None:
-    response = await dont.provider_before_schema().test_client().get("/users/ada")
-
-    assert list(await response.get_json()) == ["email", "username"]
 
 
 @pytest.fixture
@@ -702,7 +756,7 @@ async def test_a_dict_or_list_builds_an_adapter_each_time(
     QuartSchema(app, openapi_path=None, conversion_preference=preference)
     app.add_url_rule("/dict", "dict", lambda: {"username": "ada"})
     app.add_url_rule("/list", "list", lambda: ["ada"])
-    app.add_url_rule("/model", "model", lambda: User.model_construct(id=1))
+    app.add_url_rule("/model", "model", lambda: UserView.model_construct(id=1))
     client = app.test_client()
     for path in ("/dict", "/list", "/model"):
         assert (await client.get(path)).status_code == 200
@@ -710,42 +764,20 @@ async def test_a_dict_or_list_builds_an_adapter_each_time(
     assert adapters == built
 
 
-async def test_preferring_msgspec_without_it_breaks_dates_and_dataclasses() -> None:
-    @dataclass
-    class Login:
-        username: str
-
-    app = Quart(__name__)
-    QuartSchema(app, openapi_path=None, conversion_preference="msgspec")
-
-    @app.get("/")
-    async def read() -> dict[str, Any]:
-        return {"at": datetime(2026, 1, 1, tzinfo=UTC)}
-
-    @app.post("/users")
-    @validate_request(Login)
-    async def log_in(data: Login) -> str:
-        return data.username
-
-    client = app.test_client()
-
-    assert (await client.get("/")).status_code == 500
-    assert (await client.post("/users", json={"username": "ada"})).status_code == 400
-
-
 async def test_a_response_is_checked_when_it_is_a_dict_of_a_declared_status() -> None:
     app = Quart(__name__)
     QuartSchema(app, openapi_path=None)
 
     @app.get("/<kind>")
-    @validate_response(User)
+    @validate_response(dont.User)
     async def read(kind: str) -> Any:
         wrong = {"id": "not a number"}
         return {
             "dict": wrong,
+            "more": {"id": 1, "username": "ada", "password_hash": "secret"},
             "created": (wrong, 201),
             "response": Response("", 200),
-            "instance": User.model_construct(**wrong),
+            "instance": dont.User.model_construct(**wrong),
         }[kind]
 
     client = app.test_client()
@@ -753,39 +785,73 @@ async def test_a_response_is_checked_when_it_is_a_dict_of_a_declared_status() ->
         kind: (await client.get(f"/{kind}")).status_code
         for kind in ("dict", "created", "response")
     }
+    filtered = await client.get("/more")
     with pytest.warns(UserWarning, match="Pydantic serializer warnings"):
         instance = await client.get("/instance")
 
     assert statuses == {"dict": 500, "created": 201, "response": 500}
-    assert await instance.get_json() == {"id": "not a number", "bio": None}
+    assert await filtered.get_json() == {"id": 1, "username": "ada"}
+    assert await instance.get_json() == {"id": "not a number"}
 
 
-async def test_a_pydantic_answer_checks_itself() -> None:
-    with pytest.raises(ValidationError):
-        User.model_validate({"id": "not a number"})
+async def test_the_plain_form_checks_both_ways() -> None:
+    client = plain.create_app().test_client()
+    created = await client.post("/users", json={"username": "ada"})
+    short = await client.post("/users", json={"username": "a"})
+    extra = await client.post("/users", json={"username": "ada", "role": "admin"})
+
+    assert (created.status_code, await created.get_json()) == (
+        201,
+        {"id": 1, "username": "ada"},
+    )
+    assert (short.status_code, extra.status_code) == (400, 400)
 
 
-async def test_dont_row_as_response_sends_the_hash() -> None:
-    row = {
-        "id": 1,
-        "username": "ada",
-        "email": "ada@example.com",
-        "created_at": datetime(2026, 1, 1, tzinfo=UTC),
-        "password_hash": "$argon2id$secret",
-    }
-    response = await dont.row_as_response(row).test_client().get("/users/ada")
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [(b"{}", JSON), (b"[1]", JSON), (ada(), {"Content-Type": "text/plain"})],
+)
+@pytest.mark.parametrize("wrong", [dont.unchecked_body, dont.unpacked_body])
+async def test_dont_unchecked_body_is_a_500(
+    wrong: Callable[[], Quart], body: bytes, headers: dict[str, str]
+) -> None:
+    response = await post(wrong(), body, **headers)
 
-    assert response.status_code == 200
-    assert (await response.get_json())["password_hash"] == "$argon2id$secret"
+    assert response.status_code == 500
+
+
+@pytest.mark.parametrize("query", ["", "?page=", "?page=two"])
+async def test_dont_int_of_argument_is_a_500_for_a_word(query: str) -> None:
+    client = dont.int_of_argument().test_client()
+    response = await client.get(f"/users{query}")
+
+    assert (await client.get("/users?page=2")).status_code == 200
+    assert response.status_code == (500 if "=" in query else 400)
+
+
+@pytest.mark.parametrize(("query", "page"), [("", 1), ("?page=two", 1), ("?page=2", 2)])
+async def test_get_with_a_type_falls_back_to_its_default(query: str, page: int) -> None:
+    app = Quart(__name__)
+
+    @app.get("/users")
+    async def list_users() -> dict[str, int]:
+        return {"page": request.args.get("page", 1, type=int)}
+
+    response = await app.test_client().get(f"/users{query}")
+    assert await response.get_json() == {"page": page}
+
+
+async def test_dont_except_in_the_view_comes_too_late() -> None:
+    response = await post(dont.except_in_the_view(), b"{}")
+
+    assert (response.status_code, response.mimetype) == (400, "text/html")
 
 
 async def test_dont_stdlib_dataclasses_check_next_to_nothing() -> None:
     body = b'{"username": "", "email": "nobody", "is_admin": true}'
-    with pytest.warns(UserWarning, match="Pydantic serializer warnings"):
-        response = await post(dont.stdlib_dataclasses(), body)
+    response = await post(dont.stdlib_dataclasses(), body)
 
     assert response.status_code == 201
-    assert await response.get_json() == {"id": "not a number", "username": ""}
 
 
 async def test_dont_stdlib_dataclasses_build_an_adapter_for_each_request(
@@ -793,10 +859,16 @@ async def test_dont_stdlib_dataclasses_build_an_adapter_for_each_request(
 ) -> None:
     app = dont.stdlib_dataclasses()
     for _ in range(2):
-        with pytest.warns(UserWarning, match="Pydantic serializer warnings"):
-            await post(app, ada())
+        await post(app, ada())
 
-    assert [kind.__name__ for kind in adapters] == ["NewUser", "User"] * 2
+    assert [kind.__name__ for kind in adapters] == ["NewUser", "dict"] * 2
+
+
+async def test_dont_row_as_response_sends_the_hash() -> None:
+    response = await dont.row_as_response().test_client().get("/users/ada")
+
+    assert response.status_code == 200
+    assert (await response.get_json())["password_hash"] == "$argon2id$secret"
 
 
 async def test_dont_checks_above_route_are_documented_and_not_run() -> None:
@@ -822,60 +894,52 @@ async def test_a_request_check_above_the_route_passes_no_data() -> None:
 
 
 async def test_dont_renamed_parameter_is_500() -> None:
-    assert (await post(dont.renamed_parameter(), ada())).status_code == 500
+    response = await post(dont.renamed_parameter(), b'{"username": "ada"}')
+
+    assert response.status_code == 500
 
 
-BAD_FRAMES = ["{username", "[" * 100_000, b"", b"\xff", '{"id": 1}', "null"]
+async def test_dont_bare_lists_refuse_one_value() -> None:
+    client = dont.bare_lists().test_client()
+    one = await client.get("/users?username=ada")
+    two = await client.get("/users?username=ada&username=eve")
+    file = await client.post("/files", files={"files": text_file()})
+
+    assert (one.status_code, two.status_code, file.status_code) == (400, 200, 400)
 
 
-async def test_a_bad_frame_gets_an_answer_and_the_socket_stays_open() -> None:
-    async with (
-        hypercorn("examples.request_validation:create_app()") as server,
-        asyncio.timeout(10),
-        connect(server.ws_url("/usernames")) as client,
-    ):
-        for frame in BAD_FRAMES:
-            await client.send(frame)
-            assert list(json.loads(await client.recv())) == ["errors"]
-        await client.send('{"username": "ada"}')
-        assert json.loads(await client.recv()) == {"free": True}
+async def test_one_value_of_a_query_becomes_a_list() -> None:
+    class Search(BaseModel):
+        username: Annotated[list[str], BeforeValidator(as_list)] = []
+
+    for query in ({"username": "ada"}, {"username": ["ada"]}):
+        assert Search.model_validate(query).username == ["ada"]
 
 
-async def test_a_taken_username_is_not_free() -> None:
-    client = create_app().test_client()
-    await client.post("/users", json=ADA)
-    async with client.websocket("/usernames") as socket, asyncio.timeout(5):
-        await socket.send('{"username": "ada"}')
-        assert await socket.receive_json() == {"free": False}
-        await socket.send('{"username": "Ada!"}')
-        assert await socket.receive_json() == {
-            "errors": [
-                {
-                    "type": "string_pattern_mismatch",
-                    "loc": ["username"],
-                    "msg": "String should match pattern '^[a-z0-9_]{3,30}$'",
-                }
-            ]
-        }
+async def test_dont_limit_in_the_view_comes_too_late() -> None:
+    client = dont.limit_in_the_view().test_client()
+    response = await client.post("/files", data=b"a" * 5_000)
+
+    assert response.status_code == 413
 
 
-async def test_dont_receive_as_alone_ends_the_socket_as_if_all_were_well() -> None:
-    codes = []
-    target = f"{dont.__name__}:{dont.receive_as_alone.__name__}()"
-    async with hypercorn(target) as server, asyncio.timeout(10):
-        for frame in BAD_FRAMES:
-            async with connect(server.ws_url("/usernames")) as client:
-                await client.send(frame)
-                try:
-                    codes.append(await client.recv())
-                except ConnectionClosed as closed:
-                    codes.append(closed.rcvd.code)
-        await server.stop()
+async def test_dont_titled_schema_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'title'"):
+        dont.titled_schema()
 
-    assert codes == [1000, 1000, 1000, 1000, '{"errors": []}', '{"errors": []}']
-    assert re.findall(r"^(?:\w+\.)*(\w+Error)", server.log, re.MULTILINE) == [
-        "JSONDecodeError",
-        "RecursionError",
-        "TypeError",
-        "UnicodeDecodeError",
+
+async def test_dont_public_docs_are_open_and_run_foreign_code() -> None:
+    client = dont.public_docs().test_client()
+    pages = [await client.get(path) for path in DOCS]
+    scripts = [
+        re.search(rb'<script src="https://([^/]+)', await page.get_data())
+        for page in pages
+    ]
+
+    assert [page.status_code for page in pages] == [200] * 4
+    assert [script and script[1] for script in scripts] == [
+        None,
+        b"cdnjs.cloudflare.com",
+        b"cdn.jsdelivr.net",
+        b"cdn.jsdelivr.net",
     ]

@@ -4,60 +4,69 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from quart import Quart, request, websocket
-from quart.json.provider import DefaultJSONProvider
+from quart import Quart, request
 from quart_schema import (
+    DataSource,
     QuartSchema,
-    RequestSchemaValidationError,
-    SchemaValidationError,
     validate_querystring,
     validate_request,
     validate_response,
 )
+from quart_schema.pydantic import File
 
-from examples.request_validation.models import NewUser, User, Wanted
+
+class NewUser(BaseModel, extra="forbid"):
+    username: str
 
 
-def titled_schema() -> Quart:
+class User(BaseModel):
+    id: int
+    username: str
+
+
+def unchecked_body() -> Quart:
     app = Quart(__name__)
-    QuartSchema(app, title="Users", version="1.0.0")
+
+    @app.post("/users")
+    async def create_user() -> tuple[dict[str, str], int]:
+        data = await request.get_json()
+        return {"username": data["username"]}, 201
+
     return app
 
 
-def public_docs() -> Quart:
+def unpacked_body() -> Quart:
     app = Quart(__name__)
-    QuartSchema(app)
+
+    @app.post("/users")
+    async def create_user() -> tuple[dict[str, str], int]:
+        user = NewUser(**await request.get_json())
+        return user.model_dump(), 201
+
     return app
 
 
-def pydantic_handler() -> Quart:
+def int_of_argument() -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/users")
+    async def list_users() -> dict[str, int]:
+        return {"page": int(request.args["page"])}
+
+    return app
+
+
+def except_in_the_view() -> Quart:
     app = Quart(__name__)
     QuartSchema(app, openapi_path=None)
 
-    @app.errorhandler(ValidationError)
-    async def invalid(error: ValidationError) -> tuple[dict[str, Any], int]:
-        return {"errors": error.errors(include_input=False)}, 422
-
     @app.post("/users")
     @validate_request(NewUser)
-    async def create_user(data: NewUser) -> tuple[str, int]:
-        return "", 201
-
-    return app
-
-
-def echoing_handler() -> Quart:
-    app = Quart(__name__)
-    QuartSchema(app, openapi_path=None)
-
-    @app.errorhandler(RequestSchemaValidationError)
-    async def invalid(error: RequestSchemaValidationError) -> tuple[Any, int]:
-        return {"errors": error.validation_error.errors()}, 422
-
-    @app.post("/users")
-    @validate_request(NewUser)
-    async def create_user(data: NewUser) -> tuple[str, int]:
-        return "", 201
+    async def create_user(data: NewUser) -> tuple[dict[str, str], int]:
+        try:
+            return {"username": data.username}, 201
+        except ValidationError:
+            return {"error": "invalid"}, 422
 
     return app
 
@@ -68,24 +77,18 @@ def stdlib_dataclasses() -> Quart:
         username: str
         email: str
 
-    @dataclass
-    class User:
-        id: int
-        username: str
-
     app = Quart(__name__)
     QuartSchema(app, openapi_path=None)
 
     @app.post("/users")
     @validate_request(NewUser)
-    @validate_response(User, 201)
-    async def create_user(data: NewUser) -> tuple[User, int]:
-        return User(id="not a number", username=data.username), 201
+    async def create_user(data: NewUser) -> tuple[dict[str, str], int]:
+        return {"username": data.username}, 201
 
     return app
 
 
-def row_as_response(row: dict[str, Any]) -> Quart:
+def row_as_response() -> Quart:
     class UserRow(User):
         password_hash: str
 
@@ -94,8 +97,8 @@ def row_as_response(row: dict[str, Any]) -> Quart:
 
     @app.get("/users/ada")
     @validate_response(User)
-    async def read_user() -> User:
-        return UserRow(**row)
+    async def show_user() -> User:
+        return UserRow(id=1, username="ada", password_hash="$argon2id$secret")
 
     return app
 
@@ -124,60 +127,48 @@ def renamed_parameter() -> Quart:
     return app
 
 
-def bare_list_in_query() -> Quart:
-    class UserQuery(BaseModel):
+def bare_lists() -> Quart:
+    class Search(BaseModel):
         username: list[str] = []
+
+    class Upload(BaseModel):
+        files: list[File]
 
     app = Quart(__name__)
     QuartSchema(app, openapi_path=None)
 
     @app.get("/users")
-    @validate_querystring(UserQuery)
-    async def list_users(query_args: UserQuery) -> dict[str, list[str]]:
+    @validate_querystring(Search)
+    async def list_users(query_args: Search) -> dict[str, list[str]]:
         return {"users": query_args.username}
 
-    return app
-
-
-def plain_request() -> Quart:
-    app = Quart(__name__)
-    QuartSchema(app, openapi_path=None)
-
-    @app.post("/users")
-    @validate_request(NewUser)
-    async def create_user(data: NewUser) -> tuple[str, int]:
-        return "", 201
+    @app.post("/files")
+    @validate_request(Upload, source=DataSource.FORM_MULTIPART)
+    async def take_files(data: Upload) -> dict[str, int]:
+        return {"files": len(data.files)}
 
     return app
 
 
-def provider_before_schema() -> Quart:
-    class UnsortedJSON(DefaultJSONProvider):
-        sort_keys = False
-
+def limit_in_the_view() -> Quart:
     app = Quart(__name__)
-    app.json = UnsortedJSON(app)
-    QuartSchema(app, openapi_path=None)
+    app.config["MAX_CONTENT_LENGTH"] = 1_000
 
-    @app.get("/users/ada")
-    async def read_user() -> dict[str, str]:
-        return {"username": "ada", "email": "ada@example.com"}
+    @app.post("/files")
+    async def take_file() -> dict[str, int]:
+        request.max_content_length = 1_000_000
+        return {"bytes": len(await request.get_data())}
 
     return app
 
 
-def receive_as_alone() -> Quart:
+def titled_schema() -> Quart:
     app = Quart(__name__)
-    QuartSchema(app, openapi_path=None)
+    QuartSchema(app, title="Users", version="1.0.0")
+    return app
 
-    @app.websocket("/usernames")
-    async def usernames() -> None:
-        while True:
-            try:
-                await websocket.receive_as(Wanted)
-            except SchemaValidationError:
-                await websocket.send_json({"errors": []})
-            else:
-                await websocket.send_json({"free": True})
 
+def public_docs() -> Quart:
+    app = Quart(__name__)
+    QuartSchema(app)
     return app

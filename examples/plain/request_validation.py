@@ -16,7 +16,7 @@ class User(BaseModel):
 
 def create_app() -> Quart:
     app = Quart(__name__)
-    QuartSchema(app)
+    QuartSchema(app, openapi_path=None)  # else its pages are public
 
     @app.post("/users")
     @validate_request(NewUser)
