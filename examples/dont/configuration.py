@@ -3,13 +3,20 @@
 import os
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from dotenv import load_dotenv
 from pydantic import Field, HttpUrl, PostgresDsn, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from quart import Quart, session
+from quart import Blueprint, Quart, session
 from quart_cors import cors
+
+
+signup = Blueprint("signup", __name__)
+
+
+@signup.post("/users")
+async def _create_user() -> dict[str, str]:
+    return {"username": "ada"}
 
 
 def with_language(app: Quart) -> Quart:
@@ -18,7 +25,7 @@ def with_language(app: Quart) -> Quart:
         return {"language": session.get("language", "en")}
 
     @app.put("/language/<code>")
-    async def choose(code: str) -> dict[str, str]:
+    async def choose_language(code: str) -> dict[str, str]:
         session["language"] = code
         return {"language": code}
 
@@ -40,16 +47,52 @@ def unchecked_production() -> Quart:
     return with_language(app)
 
 
+class LowerCaseConfig:
+    secret_key = os.environ.get("SIGNING_KEY")
+    max_content_length = 64 * 1024
+
+
+def lower_case_names() -> Quart:
+    app = Quart(__name__)
+    app.config.from_object(LowerCaseConfig)
+    return with_language(app)
+
+
+def settings_as_config(settings: BaseSettings) -> Quart:
+    app = Quart(__name__)
+    app.config.from_object(settings)
+    return with_language(app)
+
+
+class FileSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_file=".env")
+
+    session_hours: int = 12
+
+
+def dotenv_in_the_factory() -> Quart:
+    load_dotenv(".env")
+    app = Quart(__name__)
+    app.secret_key = os.environ["SECRET_KEY"]
+    return with_language(app)
+
+
+def json_values() -> Quart:
+    app = Quart(__name__)
+    app.config.from_prefixed_env("ACME")
+    if app.config["SIGNUP_OPEN"]:
+        app.register_blueprint(signup)
+    return with_language(app)
+
+
 class TalkativeSettings(BaseSettings):
     secret_key: SecretStr = Field(min_length=32)
     session_hours: int = 12
 
 
-def talkative_start() -> Quart:
-    settings = TalkativeSettings()
-    app = Quart(__name__)
-    app.secret_key = settings.secret_key.get_secret_value()
-    return with_language(app)
+@cache
+def cached_settings() -> TalkativeSettings:
+    return TalkativeSettings()
 
 
 class JsonOrigins(BaseSettings):
@@ -72,46 +115,9 @@ class PrintedPassword(BaseSettings):
     database_url: PostgresDsn
 
 
-class FileSettings(BaseSettings):
-    model_config = SettingsConfigDict(env_file=".env")
-
-    session_hours: int = 12
-
-
-@cache
-def cached_settings() -> TalkativeSettings:
-    return TalkativeSettings()
-
-
-def dotenv_for_everyone(path: str) -> Quart:
-    load_dotenv(path)
-    app = Quart(__name__)
-    app.secret_key = os.environ["SECRET_KEY"]
-    return with_language(app)
-
-
-def settings_as_config(settings: BaseSettings) -> Quart:
-    app = Quart(__name__)
-    app.config.from_object(settings)
-    return with_language(app)
-
-
 def masked_key(key: SecretStr) -> Quart:
     app = Quart(__name__)
     app.config["SECRET_KEY"] = key
-    return with_language(app)
-
-
-def json_values() -> Quart:
-    app = Quart(__name__)
-    app.config.from_prefixed_env("PARCELS")
-
-    @app.get("/admin")
-    async def admin() -> tuple[dict[str, Any], int]:
-        if app.config["ADMIN_ENABLED"]:
-            return {"admin": True}, 200
-        return {}, 404
-
     return with_language(app)
 
 
@@ -119,9 +125,3 @@ def bare_cookie(secret_key: str) -> Quart:
     app = Quart(__name__)
     app.secret_key = secret_key
     return with_language(app)
-
-
-def debug_by_config() -> Quart:
-    app = Quart(__name__)
-    app.config["DEBUG"] = True
-    return app

@@ -10,14 +10,21 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from quart import Quart
 
+TASKS_OF_A_SERVER = 5  # and of the test
+
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what needs some turns of the loop; TimeoutError after five seconds."""
-    async with asyncio.timeout(5):
+    """Wait for what needs some turns of the loop; TimeoutError after 30 seconds."""
+    async with asyncio.timeout(30):
         while True:
             if condition():
                 return
             await asyncio.sleep(0.01)
+
+
+def nobody_connected() -> bool:
+    """Whether a single `serving` has no task left of a connection."""
+    return len(asyncio.all_tasks()) <= TASKS_OF_A_SERVER
 
 
 @asynccontextmanager
@@ -35,7 +42,7 @@ async def serving(app: Quart, **options: Any) -> AsyncIterator[str]:
         yield f"{host}:{port}"
     finally:
         ending.set()
-        _, open_still = await asyncio.wait({server}, timeout=5)
+        _, open_still = await asyncio.wait({server}, timeout=20)
         while tasks := asyncio.all_tasks() - outside:
             for task in tasks:
                 task.cancel()
