@@ -378,9 +378,10 @@ async def test_a_bad_form_is_refused(
 
 
 async def test_one_route_takes_more_than_the_app() -> None:
-    large = {"files": text_file(LARGER_BODIES["/messages"] + 1)}
+    large = b"a" * (LARGER_BODIES["/messages"] + 1)
+    form = {"Content-Type": "multipart/form-data; boundary=X"}
     client = create_app().test_client()
-    message = await client.post("/messages", form={"text": "Hello"}, files=large)
+    message = await client.post("/messages", data=large, headers=form)
     user = await client.post("/users", data=b"a" * 70_000, headers=JSON)
     assert (message.status_code, user.status_code) == (413, 413)
 
