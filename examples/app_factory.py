@@ -6,7 +6,9 @@ Try:
     (echo hello; sleep 1) | websockets ws://127.0.0.1:8000/ws/echo
 """  # noqa: E501
 
+import logging
 from collections.abc import Sequence
+from datetime import timedelta
 
 from quart import Quart, Response
 from quart_cors import cors, cors_exempt
@@ -29,7 +31,8 @@ from .websockets import echo
 
 def create_app(settings: Settings | None = None, mailer: Mailer = log_mail) -> Quart:
     settings = settings or load_settings()
-    configure_logging(settings.log_level, json_lines=settings.log_json)
+    if not logging.getLogger().handlers:  # pytest has its own
+        configure_logging(settings.log_level, json_lines=settings.log_json)
     app = Quart(__name__)
     app.request_class = JSONRequest
     configure(app, settings)
@@ -53,35 +56,37 @@ def create_app(settings: Settings | None = None, mailer: Mailer = log_mail) -> Q
 
 
 def register_schema(app: Quart, *, docs: bool) -> None:
-    """The pages of the documentation are public, so they are off unless asked for."""
+    """Describe the routes; `/openapi.json`, `/docs` ... are public where they exist."""
     path = "/openapi.json" if docs else None
     QuartSchema(app, info=Info(title="Users", version="1.0.0"), openapi_path=path)
 
 
 def register_cors(app: Quart, origins: Sequence[str]) -> None:
-    """Let the pages of `origins` read answers; websockets check origins themselves."""
+    """Let the pages of `origins` read answers; call it when every route is there."""
     if not origins:
         return
     for rule in app.url_map.iter_rules():
-        if rule.websocket:  # quart-cors would refuse every client without an Origin
-            cors_exempt(app.view_functions[rule.endpoint])
+        if rule.websocket:  # else each client that sends no Origin is refused
+            cors_exempt(app.view_functions[rule.endpoint])  # type: ignore[type-var]
     cors(
         app,
         allow_origin=origins,
         allow_credentials=True,
         allow_headers=["Authorization", "Content-Type"],
         expose_headers=["X-Request-Id"],
+        max_age=timedelta(hours=1),
     )
 
 
 async def set_security_headers(response: Response) -> Response:
-    """What an API answers; a page with scripts or styles sets its own policy."""
+    """What an API sends; a view's own header goes before it."""
     headers = response.headers
     headers.setdefault("Cache-Control", "no-store")
     headers.setdefault("Referrer-Policy", "no-referrer")
     headers.setdefault("X-Content-Type-Options", "nosniff")
-    if response.mimetype != "text/html":
-        headers.setdefault("Content-Security-Policy", "default-src 'none'")
+    if response.mimetype != "text/html":  # a page needs a policy of its own
+        policy = "default-src 'none'; frame-ancestors 'none'"
+        headers.setdefault("Content-Security-Policy", policy)
     return response
 
 

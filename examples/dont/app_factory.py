@@ -2,89 +2,83 @@
 
 import re
 
-from quart import Quart
+from quart import Quart, websocket
 from quart_cors import cors, route_cors
 from quart_schema import Info, QuartSchema
 
-from examples.app_factory.settings import Settings
 
-schema = QuartSchema(info=Info(title="Parcels", version="1.0.0"))
-settings: Settings
-
-
-def with_quotes(app: Quart) -> Quart:
-    @app.get("/quotes/<int:grams>")
-    async def quote(grams: int) -> dict[str, int]:
-        return {"grams": grams, "cents": grams * 450 // 1000}
+def with_users(app: Quart) -> Quart:
+    @app.get("/users/<int:user_id>")
+    async def show_user(user_id: int) -> dict[str, str]:
+        mail_password = "hunter2"
+        names = {1: "ada"}
+        return {"username": names[user_id]}
 
     return app
 
 
-def development_by_default(environment: str = "development") -> Quart:
+def configuration_by_name(name: str = "development") -> Quart:
     app = Quart(__name__)
-    app.config["DEBUG"] = environment == "development"
+    app.config["DEBUG"] = name == "development"
+    return with_users(app)
 
-    @app.get("/quotes/<int:grams>")
-    async def quote(grams: int) -> dict[str, int]:
-        carrier_key = "ck-4711"
-        rates = {"no": 450}
-        return {"grams": grams, "cents": grams * rates["se"] // 1000}
 
-    return app
+def debug_for_everyone(app: Quart, port: int) -> None:
+    app.run(host="0.0.0.0", port=port, debug=True)
 
 
 def wildcard_with_credentials() -> Quart:
     app = Quart(__name__)
     cors(app, allow_origin="*", allow_credentials=True)
-    return with_quotes(app)
+    return with_users(app)
 
 
 def origins_in_one_string() -> Quart:
     origins = "https://app.example.com,https://admin.example.com"
     app = Quart(__name__)
     cors(app, allow_origin=origins, allow_credentials=True)
-    return with_quotes(app)
+    return with_users(app)
 
 
 def open_ended_origin() -> Quart:
     app = Quart(__name__)
     subdomains = re.compile(r"https://.*\.example\.com")
     cors(app, allow_origin=subdomains, allow_credentials=True)
-    return with_quotes(app)
+    return with_users(app)
 
 
 def cors_per_route() -> Quart:
     app = Quart(__name__)
 
-    @app.get("/quotes/<int:grams>")
+    @app.get("/users/1")
     @route_cors(allow_origin="https://app.example.com", allow_credentials=True)
-    async def quote(grams: int) -> dict[str, int]:
-        return {"grams": grams, "cents": grams * 450 // 1000}
+    async def show_user() -> dict[str, str]:
+        return {"username": "ada"}
 
     return app
 
 
-def shared_schema(path: str) -> Quart:
+def cors_for_websockets() -> Quart:
     app = Quart(__name__)
-    schema.init_app(app)
+    cors(app, allow_origin=["https://app.example.com"])
 
-    @app.get(path)
-    async def listing() -> list[str]:
-        return []
+    @app.websocket("/ws/echo")
+    async def echo() -> None:
+        await websocket.send(await websocket.receive())
 
     return app
 
 
 def titled_schema() -> Quart:
     app = Quart(__name__)
-    QuartSchema(app, title="Parcels", version="1.0.0")
-    return with_quotes(app)
+    QuartSchema(app, title="Users", version="1.0.0")
+    return with_users(app)
 
 
 def public_docs() -> Quart:
     app = Quart(__name__)
-    QuartSchema(app, info=Info(title="Parcels", version="1.0.0"))
-    return with_quotes(app)
+    QuartSchema(app, info=Info(title="Users", version="1.0.0"))
+    return with_users(app)
 
 
 def forgotten_import() -> Quart:
@@ -94,22 +88,10 @@ def forgotten_import() -> Quart:
     async def invalid(error: Exception) -> tuple[dict[str, str], int]:
         return {"title": "Invalid request"}, 422
 
-    return with_quotes(app)
-
-
-def global_settings(own: Settings) -> Quart:
-    global settings
-    settings = own
-    app = Quart(__name__)
-
-    @app.get("/quotes/<int:grams>")
-    async def quote(grams: int) -> dict[str, int]:
-        return {"grams": grams, "cents": grams * settings.cents_per_kg // 1000}
-
-    return app
+    return with_users(app)
 
 
 def trusted_hosts() -> Quart:
     app = Quart(__name__)
     app.config["TRUSTED_HOSTS"] = ["api.example.com"]
-    return with_quotes(app)
+    return with_users(app)

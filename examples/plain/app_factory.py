@@ -1,5 +1,6 @@
-"""One function makes the app, from one argument that tests replace."""
+"""One function makes the app out of what the modules define."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,9 +15,10 @@ async def index() -> dict[str, str]:
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Quart:
+    """`config` is what a test sets; the environment is read now, not at import."""
     app = Quart(__name__)
-    app.config.from_prefixed_env()  # QUART_TITLE=... is config["TITLE"]
-    app.config.setdefault("TITLE", "Users")
+    app.config["DEBUG"] = False  # else FLASK_DEBUG decides
+    app.config["TITLE"] = os.environ.get("TITLE", "Users")
     app.config.from_mapping(config or {})
     app.register_blueprint(pages)
     return app
