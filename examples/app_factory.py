@@ -6,7 +6,6 @@ Try:
     (echo hello; sleep 1) | websockets ws://127.0.0.1:8000/ws/echo
 """  # noqa: E501
 
-import logging
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -31,8 +30,7 @@ from .websockets import echo
 
 def create_app(settings: Settings | None = None, mailer: Mailer = log_mail) -> Quart:
     settings = settings or load_settings()
-    if not logging.getLogger().handlers:  # pytest has its own
-        configure_logging(settings.log_level, json_lines=settings.log_json)
+    configure_logging(settings.log_level, json_lines=settings.log_json)
     app = Quart(__name__)
     app.request_class = JSONRequest
     configure(app, settings)

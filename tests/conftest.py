@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.logs import logging_as_before
 from tests.support.postgres import MISSING, Postgres, find, postgres
+
+
+@pytest.fixture(autouse=True)
+def logging_of_its_own() -> Iterator[None]:
+    """An app that a test makes configures the logging of the whole process."""
+    with logging_as_before():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ class Settings(BaseSettings):
     secret_key_fallbacks: tuple[Key, ...] = ()  # older keys, which only verify
     token_key: Key  # signs access tokens
     token_key_fallbacks: tuple[Key, ...] = ()
-    database_url: Secret[Url]
+    database_url: Secret[Url] = Secret("sqlite+aiosqlite:///app.sqlite3")
     bind: str = "127.0.0.1:8000"
     cors_origins: tuple[Origin, ...] = ()
     secure_cookies: bool = True
