@@ -11,23 +11,25 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
 from types import FrameType
 from typing import Any
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
+from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import Quart, Response, request
+from quart.signals import request_started, websocket_started
 
 DRAIN_SECONDS = 3  # for requests, streams and websockets to end by themselves
-CLEANUP_SECONDS = 0.5  # for what was cut to clean up
-LIMIT_SECONDS = 9.5  # the process is gone by then, whatever still holds it
+CUT_SECONDS = 0.5  # for what is cut then to clean up
+EXIT_SECONDS = 9.5  # from the signal to the exit, whatever still runs
 log = logging.getLogger(__name__)
 
 
 def closing_event(app: Quart) -> asyncio.Event:
-    """Set as soon as the app is to end; streams, websockets and readiness watch it."""
+    """Set when the app is to end: streams, websockets and readiness watch it."""
     event: asyncio.Event = app.extensions.setdefault("closing", asyncio.Event())
     return event
 
@@ -35,81 +37,128 @@ def closing_event(app: Quart) -> asyncio.Event:
 def run(app: Quart, bind: str | None = None) -> None:
     """Serve `app` on `bind` (host:port, default BIND); exit 1 if it does not start."""
     bind = bind or os.environ.get("BIND", "127.0.0.1:8000")
+    try:
+        asyncio.run(serve_until_closed(app, server_config(bind)))
+    except Exception as error:
+        log.critical("%s on %s failed: %r", app.name, bind, error)
+        sys.exit(1)
+
+
+def server_config(bind: str) -> Config:
     config = Config.from_mapping(
         bind=bind,
-        graceful_timeout=60,  # the cut below comes first, and works on every Python
+        graceful_timeout=60,  # DRAIN_SECONDS comes first, and holds on every Python
         include_server_header=False,
-        websocket_ping_interval=20,
+        websocket_max_message_size=64 * 1024,
+        websocket_ping_interval=20,  # proxies close what is idle for a minute
     )
     if logging.getLogger().handlers:  # logging is configured: use its format
         config.accesslog = logging.getLogger("hypercorn.access")
         config.errorlog = logging.getLogger("hypercorn.error")
-    try:
-        asyncio.run(serve_until_closed(app, config))
-    except Exception as error:
-        sys.exit(f"{app.name} did not start or end cleanly on {bind}: {error!r}")
+    return config
 
 
 async def serve_until_closed(app: Quart, config: Config) -> None:
+    """Start the app, serve it, drain and cut what is open, then close the app."""
     closing = closing_event(app)
     close_on_signals(closing)
-    server = asyncio.create_task(serve(app, config, shutdown_trigger=closing.wait))
-    await first_of(server, closing)
+    views = open_views(app)
+    await app.startup()
+    try:
+        server = asyncio.create_task(
+            serve(without_lifespan(app), config, shutdown_trigger=closing.wait)
+        )
+        waiting = asyncio.create_task(closing.wait())
+        await asyncio.wait({server, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({server}, timeout=DRAIN_SECONDS)
+        if server.done():
+            await server  # raises what kept it from listening
+        else:
+            log.warning(
+                "cut %s requests and websockets after %s s", len(views), DRAIN_SECONDS
+            )
+            await cancel(views, CUT_SECONDS)
+    finally:
+        await app.shutdown()
     if not server.done():
-        end_process_after(LIMIT_SECONDS)
-        await first_of(server, app.shutdown_event, DRAIN_SECONDS)
-        if not server.done() and not app.shutdown_event.is_set():
-            log.warning("cutting what is still open after %s seconds", DRAIN_SECONDS)
-            await cut_connections(app, server)
-            await app.shutdown()
-            return
-    await server
+        await drop_connections()
+
+
+def open_views(app: Quart) -> set[asyncio.Task[Any]]:
+    """The tasks that handle a request or a websocket at the moment."""
+    tasks: set[asyncio.Task[Any]] = set()
+
+    async def add(sender: Quart) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    request_started.connect(add, app, weak=False)
+    websocket_started.connect(add, app, weak=False)
+    return tasks
+
+
+def without_lifespan(app: Quart) -> ASGIFramework:
+    """Hypercorn serves only: one task starts the app and closes it."""
+
+    async def connections(
+        scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+
+    return connections
+
+
+async def drop_connections() -> None:
+    """A client that stalls holds Hypercorn's tasks through several cancellations."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda loop, context: None)  # 3.11 reports each one
+    for _ in range(5):
+        await cancel(asyncio.all_tasks() - {asyncio.current_task()}, 0.1)
+
+
+async def cancel(tasks: Iterable[asyncio.Task[Any]], seconds: float) -> None:
+    """Wait `seconds` at most for what cleans up or does not obey."""
+    tasks = set(tasks)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=seconds)
 
 
 def close_on_signals(closing: asyncio.Event) -> None:
-    """Close on the first signal; the second one ends the process at once."""
+    """Close at the first signal; a second one ends the process at once.
+
+    `loop.add_signal_handler` does not work on Windows.
+    """
     loop = asyncio.get_running_loop()
-    names = ("SIGINT", "SIGTERM", "SIGBREAK")  # the last one is Windows' own
+    names = ("SIGINT", "SIGTERM", "SIGBREAK")  # only Windows has the last one
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
 
     def close(number: int, frame: FrameType | None) -> None:
         for each in numbers:
-            signal.signal(each, signal.SIG_DFL)
+            signal.signal(each, end_now)
+        end_process_after(EXIT_SECONDS)
         loop.call_soon_threadsafe(closing.set)
 
     for number in numbers:
         signal.signal(number, close)
 
 
-async def first_of(
-    task: asyncio.Task[None], event: asyncio.Event, seconds: float | None = None
-) -> None:
-    """Wait for the end of `task` or for `event`, for `seconds` at most."""
-    waiting = asyncio.create_task(event.wait())
-    await asyncio.wait(
-        {task, waiting}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-    )
-    waiting.cancel()
-
-
-async def cut_connections(app: Quart, server: asyncio.Task[None]) -> None:
-    """Cancel all but the background tasks, which `app.shutdown()` waits for."""
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(ignore)  # 3.11 prints a traceback for each cut socket
-    spared = {asyncio.current_task(), server, *app.background_tasks}
-    tasks = asyncio.all_tasks() - spared
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks, timeout=CLEANUP_SECONDS)
-
-
-def ignore(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    pass
+def end_now(number: int, frame: FrameType | None) -> None:
+    os._exit(128 + number)
 
 
 def end_process_after(seconds: float) -> None:
-    """Exit even if a thread, a blocked loop or a stalled connection holds on."""
-    timer = threading.Timer(seconds, os._exit, [0])
+    """Exit even if a thread, a blocked loop or a clean-up that hangs holds on."""
+
+    def end() -> None:
+        log.warning("exit: something still runs %s s after the signal", seconds)
+        os._exit(0)
+
+    timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
 

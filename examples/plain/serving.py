@@ -1,4 +1,4 @@
-"""Serve in one process that drains at SIGTERM: python -m acme."""
+"""Serve in one process that drains at SIGINT and SIGTERM: python -m acme."""
 
 import asyncio
 import signal
@@ -8,8 +8,13 @@ from hypercorn.config import Config
 from quart import Quart
 
 
+def run(app: Quart, bind: str = "127.0.0.1:8000") -> None:
+    asyncio.run(serve_until_signal(app, bind))
+
+
 async def serve_until_signal(app: Quart, bind: str) -> None:
-    closing = app.extensions["closing"] = asyncio.Event()  # streams must watch it
+    # Streams and websockets must watch this event, and end when it is set.
+    closing: asyncio.Event = app.extensions.setdefault("closing", asyncio.Event())
     loop = asyncio.get_running_loop()
 
     def close(*_: object) -> None:
