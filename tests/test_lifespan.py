@@ -1,79 +1,156 @@
-"""Resources open before serving, close after it, and shutdown ends within a limit."""
+"""Resources are open while the app serves, and probes tell whether it can."""
 
 import asyncio
-import os
-import signal
+import gc
 import socket
-import sys
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
-from quart import Quart, Response
+from quart import Quart
+from quart.signals import got_request_exception
 from quart.testing.app import LifespanError
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from examples import lifespan
 from examples.dont import lifespan as dont
-from examples.lifespan import create_app, run
-from tests.support.server import ROOT, Server, hypercorn, running, start
+from examples.lifespan import create_app, register_health
+from examples.plain import lifespan as plain
+from examples.serving import closing_event
+from tests.support.postgres import Postgres
 
-MEMORY = "sqlite+aiosqlite://"
-MISSING = "sqlite+aiosqlite:////missing/members.db"
-BEAT = b"event: beat\ndata:\n\n"
-END = b"event: end\ndata:\n\n"
+SLOW = "SELECT pg_sleep(60)"
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite+aiosqlite:///{tmp_path / 'members.db'}"
+def dsn(postgres_server: Postgres) -> str:
+    """What asyncpg itself takes; nothing is written to this database."""
+    return postgres_server.url_of("postgres").replace("+asyncpg", "")
 
 
-def bound() -> tuple[Config, str]:
-    """A config that serves on a port already taken for it, and its address."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    host, port = listener.getsockname()
-    return Config.from_mapping(bind=f"fd://{listener.detach()}"), f"{host}:{port}"
+async def get(app: Quart, path: str) -> tuple[int, Any]:
+    response = await app.test_client().get(path)
+    return response.status_code, await response.get_json()
 
 
-async def send(
-    address: str, path: str
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    host, port = address.split(":")
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                reader, writer = await asyncio.open_connection(host, int(port))
-                break
-            except ConnectionRefusedError:
-                await asyncio.sleep(0.01)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n".encode())
-    return reader, writer
+# The pool
 
 
-async def rest(reader: asyncio.StreamReader) -> bytes:
-    async with asyncio.timeout(10):
-        return await reader.read()
+async def beside_a_slow_query(app: Quart, slow: Awaitable[object]) -> int:
+    """The status of a request that comes while another one's query runs."""
+    running = asyncio.ensure_future(slow)
+    await asyncio.sleep(0)
+    try:
+        status, _ = await get(app, "/time")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    return status
 
 
-async def until_refused(address: str) -> None:
-    host, port = address.split(":")
-    async with asyncio.timeout(10):
-        with suppress(ConnectionRefusedError):
-            while True:
-                _, writer = await asyncio.open_connection(host, int(port))
-                writer.close()
+async def test_requests_share_a_pool(dsn: str) -> None:
+    app = plain.create_app(dsn)
+    async with app.test_app():
+        pool = app.extensions["pool"]
+        assert await beside_a_slow_query(app, pool.execute(SLOW)) == 200
+        assert not pool.is_closing()
+    assert pool.is_closing()
 
 
-async def until_logged(server: Server, words: str, times: int = 1) -> None:
-    async with asyncio.timeout(10):
-        while server.log.count(words) < times:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+async def test_dont_one_connection_for_all_requests(
+    dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = dont.one_connection(dsn)
+    async with app.test_app():
+        connection = app.extensions["connection"]
+        try:
+            assert await beside_a_slow_query(app, connection.execute(SLOW)) == 500
+            assert "another operation is in progress" in caplog.text
+            assert await get(app, "/time") != (500, None)
+        finally:
+            await connection.close()
+
+
+async def test_dont_a_pool_in_g_is_gone_in_views(
+    dsn: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    create_pool = asyncpg.create_pool
+
+    async def remember(url: str) -> asyncpg.Pool:
+        pool = await create_pool(url, min_size=1)
+        opened.append(pool)
+        return pool
+
+    monkeypatch.setattr(asyncpg, "create_pool", remember)
+    app = dont.pool_in_g(dsn)
+    with pytest.raises(LifespanError, match="Error during shutdown pool"):
+        async with app.test_app():
+            assert await get(app, "/time") == (500, None)
+    assert caplog.text.count("AttributeError: pool") == 2
+    (pool,) = opened
+    assert not pool.is_closing()
+    await pool.close()
+
+
+class Prices(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # keeps the connection
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "3")
+        self.end_headers()
+        self.wfile.write(b"1.5")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def prices_url() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Prices) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def price_in_two_tests(create_app: Callable[[], Quart]) -> list[int | str]:
+    """Each has a loop and an app of its own, as tests have: statuses and errors."""
+    results: list[int | str] = []
+
+    async def remember(sender: Quart, exception: Exception) -> None:
+        results.append(repr(exception))
+
+    async def ask() -> None:
+        app = create_app()
+        got_request_exception.connect(remember, app)
+        async with app.test_app():
+            status, _ = await get(app, "/price")
+        results.append(status)
+
+    asyncio.run(ask())
+    asyncio.run(ask())
+    return results
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_dont_a_client_made_at_import_fails_in_the_second_test(
+    prices_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Quart, "log_exception", lambda *_: None)  # it would be kept
+    results = price_in_two_tests(dont.client_at_import(prices_url))
+    assert results == [200, "RuntimeError('Event loop is closed')", 500]
+    gc.collect()
+
+
+# Order
 
 
 def recorder(app: Quart, log: list[str], name: str, error: str = "") -> None:
@@ -86,134 +163,34 @@ def recorder(app: Quart, log: list[str], name: str, error: str = "") -> None:
             raise ConnectionError(error)
 
 
-async def test_probes_answer_while_serving() -> None:
-    app = create_app(MEMORY)
-    async with app.test_app() as served:
-        client = served.test_client()
-        live, ready = await client.get("/live"), await client.get("/ready")
-    assert (live.status_code, await live.get_json()) == (200, {"status": "live"})
-    assert (ready.status_code, await ready.get_json()) == (200, {"status": "ready"})
-
-
-async def test_the_database_url_comes_from_the_environment(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    with pytest.raises(KeyError, match="DATABASE_URL"):
-        create_app()
-    monkeypatch.setenv("DATABASE_URL", MEMORY)
-    async with create_app().test_app() as served:
-        assert (await served.test_client().get("/ready")).status_code == 200
-
-
-async def lose_database(app: Quart) -> None:
-    engine = app.extensions["engine"]
-    await engine.dispose()
-
-    @event.listens_for(engine.sync_engine, "do_connect")
-    def refuse(*_: object) -> None:
-        raise ConnectionRefusedError("nobody listens")
-
-
-async def test_a_lost_database_is_not_ready_but_live(
-    database_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    app = create_app(database_url)
-    async with app.test_app() as served:
-        client = served.test_client()
-        await lose_database(app)
-        live, ready = await client.get("/live"), await client.get("/ready")
-    assert live.status_code == 200
-    assert (ready.status_code, await ready.get_json()) == (
-        503,
-        {"status": "no database"},
-    )
-    assert "nobody listens" in caplog.text
-
-
-async def test_dont_liveness_that_asks_the_database_gets_the_process_restarted(
-    database_url: str,
-) -> None:
-    app = dont.live_asks_the_database(database_url)
-    async with app.test_app() as served:
-        await lose_database(app)
-        response = await served.test_client().get("/live")
-    assert response.status_code == 500
-
-
-@asynccontextmanager
-async def exhausted(engine: AsyncEngine) -> AsyncIterator[None]:
-    async with AsyncExitStack() as held:
-        for _ in range(15):
-            await held.enter_async_context(engine.connect())
-        yield
-
-
-async def test_readiness_waits_for_a_second_only(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = create_app(database_url)
-    monkeypatch.setattr(lifespan, "CHECK_SECONDS", 0.05)
-    async with app.test_app() as served, exhausted(app.extensions["engine"]):
-        response = await served.test_client().get("/ready")
-    assert response.status_code == 503
-
-
-async def test_dont_readiness_without_a_timeout_does_not_answer(
-    database_url: str,
-) -> None:
-    app = dont.check_without_a_timeout(database_url)
-    async with app.test_app() as served, exhausted(app.extensions["engine"]):
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.5):
-                await served.test_client().get("/ready")
-
-
-async def test_closing_ends_readiness_and_streams() -> None:
-    app = create_app("sqlite+aiosqlite://")
-    async with app.test_app() as served:
-        client = served.test_client()
-        before = await client.get("/ready")
-        app.extensions["closing"].set()
-        after = await client.get("/ready")
-        events = await client.get("/events")
-    assert (before.status_code, after.status_code) == (200, 503)
-    assert await events.get_data() == b"event: end\ndata:\n\n"
-
-
 async def test_resources_close_in_reverse_between_tasks_and_after_serving() -> None:
     log: list[str] = []
-    app = create_app(MEMORY)
+    app = Quart("acme")
     app.before_serving(lambda: log.append("before serving"))
     app.after_serving(lambda: log.append("after serving"))
+    recorder(app, log, "pool")
     recorder(app, log, "cache")
-    recorder(app, log, "queue")
 
     async def report() -> None:
         await app.shutdown_event.wait()
         log.append("background task")
 
     async with app.test_app():
-        assert log == ["before serving", "open cache", "open queue"]
+        assert log == ["before serving", "open pool", "open cache"]
         app.add_background_task(report)
-    assert log[3:] == [
-        "background task",
-        "close queue",
-        "close cache",
-        "after serving",
-    ]
+    assert log[3:] == ["background task", "close cache", "close pool", "after serving"]
 
 
 async def test_one_failing_clean_up_skips_all_that_follow() -> None:
     log: list[str] = []
-    app = Quart(__name__)
+    app = Quart("acme")
     app.after_serving(lambda: log.append("after serving"))
-    recorder(app, log, "cache")
-    recorder(app, log, "queue", error="broker gone")
-    with pytest.raises(LifespanError, match="broker gone"):
+    recorder(app, log, "pool")
+    recorder(app, log, "cache", error="cache gone")
+    with pytest.raises(LifespanError, match="cache gone"):
         async with app.test_app():
             pass
-    assert log == ["open cache", "open queue", "close queue"]
+    assert log == ["open pool", "open cache", "close cache"]
 
 
 async def test_dont_last_words_in_after_serving_meet_a_closed_resource(
@@ -226,38 +203,42 @@ async def test_dont_last_words_in_after_serving_meet_a_closed_resource(
     assert journal.read_text() == ""
 
 
-def start_and_fail(app: Quart) -> list[str]:
-    """Serve `app` with a second resource that cannot start; what was disposed of."""
-    disposed: list[str] = []
+def closed_after_failed_start(make_app: Callable[[str], Quart], dsn: str) -> bool:
+    """Whether the pool is closed when a second resource cannot start."""
+    app = make_app(dsn)
 
     @app.while_serving
     async def broker() -> AsyncGenerator[None, None]:
-        engine = app.extensions["engine"].sync_engine
-        event.listen(engine, "engine_disposed", lambda _: disposed.append("database"))
         raise ConnectionError("no broker")
         yield
 
-    async def main() -> None:
+    async def main() -> bool:
         with pytest.raises(LifespanError, match="no broker"):
             async with app.test_app():
                 pass
+        await asyncio.get_running_loop().shutdown_asyncgens()
+        pool = app.extensions["pool"]
+        closed: bool = pool.is_closing()
+        await pool.close()
+        return closed
 
-    asyncio.run(main())
-    return disposed
+    return asyncio.run(main())
 
 
-def test_a_failed_start_closes_what_was_open(database_url: str) -> None:
-    assert start_and_fail(create_app(database_url)) == ["database"]
+def test_a_failed_start_closes_what_was_open(dsn: str) -> None:
+    assert closed_after_failed_start(plain.create_app, dsn)
 
 
-def test_dont_bare_yield_leaves_it_open(database_url: str) -> None:
-    assert start_and_fail(dont.bare_yield(database_url)) == []
+def test_dont_bare_yield_leaves_it_open(dsn: str) -> None:
+    assert not closed_after_failed_start(dont.bare_yield, dsn)
 
 
 async def test_every_test_serves_an_app_of_its_own() -> None:
     for _ in range(2):
-        async with create_app(MEMORY).test_app() as served:
-            assert (await served.test_client().get("/ready")).status_code == 200
+        app = create_app()
+        recorder(app, [], "pool")
+        async with app.test_app():
+            assert await get(app, "/ready") == (200, {"status": "ready"})
 
 
 async def test_dont_one_app_for_all_tests_starts_once() -> None:
@@ -268,236 +249,116 @@ async def test_dont_one_app_for_all_tests_starts_once() -> None:
             pass
 
 
-async def test_nothing_listens_before_the_start_is_done() -> None:
-    starting, go = asyncio.Event(), asyncio.Event()
-    app = create_app(MEMORY)
-
-    @app.while_serving
-    async def warm_up() -> AsyncGenerator[None, None]:
-        starting.set()
-        await go.wait()
-        yield
-
-    config, address = bound()
-    server = asyncio.create_task(run(app, config))
-    await asyncio.wait_for(starting.wait(), 10)
-    await until_refused(address)
-    go.set()
-    reader, writer = await send(address, "/ready")
-    app.extensions["closing"].set()
-    assert b'{"status":' in await rest(reader)
-    writer.close()
-    await asyncio.wait_for(server, 10)
+# Probes
 
 
-async def test_only_a_single_process_reports_a_failed_start() -> None:
-    target = ("-b", "127.0.0.1:0", "examples.lifespan:create_app()")
+def with_health(dsn: str) -> Quart:
+    app = plain.create_app(dsn)
 
-    async def exit_code(*command: str) -> int:
-        env = {"DATABASE_URL": MISSING, "BIND": "127.0.0.1:0"}
-        server = await start(*command, env=env)
-        return await server.exit_code(20)
+    async def check_pool() -> None:
+        await app.extensions["pool"].execute("SELECT 1")
 
-    assert await asyncio.gather(
-        exit_code("examples.lifespan"),
-        exit_code("hypercorn", "-w", "0", *target),
-        exit_code("hypercorn", *target),
-    ) == [1, 1, 0]
+    register_health(app, pool=check_pool)
+    return app
 
 
-async def test_sigterm_ends_an_open_stream() -> None:
-    async with running("examples.lifespan", env={"DATABASE_URL": MEMORY}) as server:
-        reader, writer = await send(server.address, "/events")
-        await asyncio.wait_for(reader.readuntil(BEAT), 10)
-        assert await server.stop() == 0
-        assert END in await rest(reader)
-        writer.close()
-
-
-async def test_a_client_that_never_reads_is_cut() -> None:
-    async with running("tests.support.slow_requests") as server:
-        _, stalled = await send(server.address, "/flood")
-        _, waiting = await send(server.address, "/report/60")
-        reader, writer = await send(server.address, "/report/0")
-        await until_logged(server, "flood started")
-        server.process.send_signal(signal.SIGTERM)
-        assert b"200" in await rest(reader)
-        await until_refused(server.address)
-        assert server.process.returncode is None
-        assert await server.exit_code(10) == 0
-        for client in (stalled, waiting, writer):
-            client.close()
-    assert "cut the connections still open after 0.5 seconds" in server.log
-    assert server.log.index("report cancelled") < server.log.index("closed\n")
-
-
-async def stream_over_sigterm(app: Quart, seconds: float) -> bytes:
-    """What a client of /events has read when SIGTERM comes after the first beat."""
-    config, address = bound()
-    server = asyncio.create_task(run(app, config, seconds))
-    reader, writer = await send(address, "/events")
-    await asyncio.wait_for(reader.readuntil(BEAT), 10)
-    os.kill(os.getpid(), signal.SIGTERM)
-    await asyncio.wait_for(server, 10)
-    body = await rest(reader)
-    writer.close()
-    return body
-
-
-async def test_a_stream_that_watches_closing_ends_itself(
+async def test_a_lost_database_is_not_ready_but_live_and_comes_back(
+    dsn: str,
+    postgres_server: Postgres,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert END in await stream_over_sigterm(create_app(MEMORY), seconds=5)
-    assert "cut" not in caplog.text
-
-
-async def test_dont_a_stream_that_waits_for_shutdown_event_is_cut(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    app = dont.stream_until_shutdown_event()
-    app.extensions["closing"] = asyncio.Event()
-    assert END not in await stream_over_sigterm(app, seconds=0.1)
-    assert "cut the connections still open after 0.1 seconds" in caplog.text
-
-
-@pytest.mark.parametrize("stuck", ["start", "clean-up"])
-async def test_a_stuck_resource_does_not_hold_the_process(stuck: str) -> None:
-    log: list[str] = []
-    reached = asyncio.Event()
-    app = create_app(MEMORY)
-    recorder(app, log, "cache")
-
-    @app.while_serving
-    async def broker() -> AsyncGenerator[None, None]:
-        if stuck == "start":
-            reached.set()
-            await asyncio.Event().wait()
-        reached.set()
-        yield
-        await asyncio.Event().wait()
-
-    config, _ = bound()
-    server = asyncio.create_task(run(app, config, seconds=0.1))
-    await asyncio.wait_for(reached.wait(), 10)
-    app.extensions["closing"].set()
-    await asyncio.wait_for(server, 10)
-    assert log == ["open cache", "close cache"]
-
-
-async def test_dont_hypercorn_alone_waits_for_that_stream_without_limit() -> None:
-    stop = asyncio.Event()
-    config, address = bound()
-    config.graceful_timeout = 0.1
-    app = dont.stream_until_shutdown_event()
-    server = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))
-    reader, writer = await send(address, "/events")
-    await asyncio.wait_for(reader.readuntil(BEAT), 10)
-    stop.set()
-    await asyncio.wait({server}, timeout=0.5)
-    if sys.version_info >= (3, 12):
-        assert not server.done()
-        writer.close()
-    await asyncio.wait_for(server, 10)
-    assert END not in await rest(reader)
-    writer.close()
-
-
-async def test_dont_a_signal_handler_in_the_app_keeps_hypercorn_serving() -> None:
-    factory = dont.signal_handler_in_the_app
-    target = f"{factory.__module__}:{factory.__name__}()"
-    async with hypercorn(target) as server:
-        reader, writer = await send(server.address, "/events")
-        await asyncio.wait_for(reader.readuntil(BEAT), 10)
-        server.process.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(reader.readuntil(END), 10)
-        writer.close()
-        reader, writer = await send(server.address, "/events")
-        await asyncio.wait_for(reader.readuntil(BEAT), 10)
-        assert server.process.returncode is None
-        writer.close()
-        server.process.send_signal(signal.SIGINT)
-        assert await server.exit_code(10) == 0
-
-
-async def test_hypercorn_alone_waits_for_a_client_that_never_reads() -> None:
-    started, stop = asyncio.Event(), asyncio.Event()
-    app = Quart(__name__)
-
-    @app.get("/archive")
-    async def archive() -> Response:
-        started.set()
-        return Response(bytes(50_000_000))
-
-    config, address = bound()
-    config.graceful_timeout = 0.1
-    server = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))
-    _, stalled = await send(address, "/archive")
-    await asyncio.wait_for(started.wait(), 10)
-    stop.set()
-    await asyncio.wait({server}, timeout=0.5)
-    assert not server.done()
-    stalled.transport.abort()
-    await asyncio.wait_for(server, 10)
-
-
-async def test_hypercorn_alone_closes_resources_under_a_request_on_python_3_11() -> (
-    None
-):
-    log: list[str] = []
-    started, go, stop = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    app = Quart(__name__)
-    recorder(app, log, "cache")
-
-    @app.get("/report")
-    async def report() -> str:
-        started.set()
-        await go.wait()
-        log.append("report")
-        return "ready"
-
-    config, address = bound()
-    config.graceful_timeout = 0.1
-    server = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))
-    reader, writer = await send(address, "/report")
-    await asyncio.wait_for(started.wait(), 10)
-    stop.set()
-    await asyncio.wait({server}, timeout=0.5)
-    go.set()
-    await asyncio.wait_for(server, 10)
-    await rest(reader)
-    writer.close()
-    if sys.version_info >= (3, 12):
-        assert log == ["open cache", "report", "close cache"]
-    else:
-        assert log == ["open cache", "close cache", "report"]
-
-
-async def test_hypercorn_with_workers_loses_requests_in_progress() -> None:
-    async def report(workers: int, group: bool) -> bytes:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "hypercorn", "-w", str(workers)),
-            *("-b", "127.0.0.1:0", "tests.support.slow_requests:create_app()"),
-            cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
-        server = Server(process)
+    monkeypatch.setattr(lifespan, "CHECK_SECONDS", 20)
+    app = with_health(dsn)
+    async with app.test_app():
+        assert await get(app, "/ready") == (200, {"status": "ready"})
+        await asyncio.to_thread(postgres_server.stop)
         try:
-            await until_logged(server, "opened", times=workers)
-            await server.wait_until_ready()
-            reader, writer = await send(server.address, "/report/2")
-            await until_logged(server, "report started")
-            if group:
-                os.killpg(process.pid, signal.SIGTERM)
-            else:
-                process.send_signal(signal.SIGTERM)
-            await server.exit_code(10)
-            answer = await rest(reader)
-            writer.close()
+            assert await get(app, "/ready") == (503, {"status": "no pool"})
+            assert await get(app, "/live") == (200, {"status": "live"})
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-        return answer
+            await asyncio.to_thread(postgres_server.start)
+        assert await get(app, "/ready") == (200, {"status": "ready"})
+    assert "not ready, pool: " in caplog.text
 
-    assert await asyncio.gather(report(2, False), report(1, True)) == [b"", b""]
+
+async def test_dont_liveness_that_asks_the_database_gets_the_process_restarted(
+    dsn: str,
+) -> None:
+    app = plain.create_app(dsn)
+    dont.live_asks_the_database(app)
+    async with app.test_app():
+        await app.extensions["pool"].close()
+        assert await get(app, "/live") == (500, None)
+
+
+@asynccontextmanager
+async def exhausted(pool: asyncpg.Pool) -> AsyncIterator[None]:
+    async with AsyncExitStack() as held:
+        for _ in range(pool.get_max_size()):
+            await held.enter_async_context(pool.acquire())
+        yield
+
+
+async def test_a_check_has_a_time_limit(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifespan, "CHECK_SECONDS", 0.05)
+    app = with_health(dsn)
+    async with app.test_app(), exhausted(app.extensions["pool"]):
+        assert await get(app, "/ready") == (503, {"status": "no pool"})
+
+
+async def test_dont_a_check_without_a_timeout_does_not_answer(dsn: str) -> None:
+    app = plain.create_app(dsn)
+    dont.check_without_a_timeout(app)
+    async with app.test_app(), exhausted(app.extensions["pool"]):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await get(app, "/ready")
+
+
+async def test_command_timeout_does_not_bound_the_wait_for_a_connection(
+    dsn: str,
+) -> None:
+    limits = {"min_size": 1, "max_size": 1, "command_timeout": 0.05}
+    async with asyncpg.create_pool(dsn, **limits) as pool, exhausted(pool):
+        waiting = asyncio.create_task(pool.execute("SELECT 1"))
+        done, _ = await asyncio.wait({waiting}, timeout=0.5)
+        waiting.cancel()
+    assert not done
+
+
+async def test_the_start_fails_while_the_database_is_away() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        app = plain.create_app(f"postgresql://127.0.0.1:{nobody.getsockname()[1]}/acme")
+        with pytest.raises(LifespanError, match="Connect call failed"):
+            async with app.test_app():
+                pass
+
+
+async def test_checks_run_in_turn_until_one_fails() -> None:
+    ran: list[str] = []
+    app = Quart("acme")
+
+    async def database() -> None:
+        ran.append("database")
+
+    async def cache() -> None:
+        ran.append("cache")
+        raise ConnectionError("refused")
+
+    async def broker() -> None:
+        ran.append("broker")
+
+    register_health(app, database=database, cache=cache, broker=broker)
+    assert await get(app, "/ready") == (503, {"status": "no cache"})
+    assert ran == ["database", "cache"]
+
+
+async def test_an_app_that_closes_is_live_but_not_ready() -> None:
+    app = create_app()
+    closing_event(app).set()
+    assert await get(app, "/ready") == (503, {"status": "closing"})
+    assert await get(app, "/live") == (200, {"status": "live"})

@@ -1,76 +1,88 @@
-"""How resources leak, probes mislead and shutdown hangs."""
+"""How resources break, leak or are gone, and how probes mislead."""
 
-import asyncio
-import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from functools import cache
 from pathlib import Path
 
-from quart import Quart, Response
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
+import asyncpg
+import httpx2
+from quart import Quart, g
 
 
-def stream_until_shutdown_event() -> Quart:
+def one_connection(database_url: str) -> Quart:
     app = Quart(__name__)
-
-    @app.get("/events")
-    async def events() -> Response:
-        async def beats() -> AsyncGenerator[str, None]:
-            yield "event: beat\ndata:\n\n"
-            await app.shutdown_event.wait()
-            yield "event: end\ndata:\n\n"
-
-        response = Response(beats(), content_type="text/event-stream")
-        response.timeout = None
-        return response
-
-    return app
-
-
-def signal_handler_in_the_app() -> Quart:
-    app = Quart(__name__)
-    closing = asyncio.Event()
 
     @app.before_serving
-    async def listen() -> None:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, closing.set)
+    async def connect() -> None:
+        app.extensions["connection"] = await asyncpg.connect(database_url)
 
-    @app.get("/events")
-    async def events() -> Response:
-        async def beats() -> AsyncGenerator[str, None]:
-            yield "event: beat\ndata:\n\n"
-            await closing.wait()
-            yield "event: end\ndata:\n\n"
-
-        return Response(beats(), content_type="text/event-stream")
+    @app.get("/time")
+    async def time() -> dict[str, str]:
+        now = await app.extensions["connection"].fetchval("SELECT now()")
+        return {"time": now.isoformat()}
 
     return app
+
+
+def pool_in_g(database_url: str) -> Quart:
+    app = Quart(__name__)
+
+    @app.before_serving
+    async def open_pool() -> None:
+        g.pool = await asyncpg.create_pool(database_url)
+
+    @app.after_serving
+    async def close_pool() -> None:
+        await g.pool.close()
+
+    @app.get("/time")
+    async def time() -> dict[str, str]:
+        now = await g.pool.fetchval("SELECT now()")
+        return {"time": now.isoformat()}
+
+    return app
+
+
+def client_at_import(prices_url: str) -> Callable[[], Quart]:
+    client = httpx2.AsyncClient(base_url=prices_url, timeout=30)  # in a module
+
+    def create_app() -> Quart:
+        app = Quart(__name__)
+
+        @app.get("/price")
+        async def price() -> str:
+            response = await client.get("/price")
+            return response.text
+
+        return app
+
+    return create_app
 
 
 def bare_yield(database_url: str) -> Quart:
     app = Quart(__name__)
 
     @app.while_serving
-    async def database() -> AsyncGenerator[None, None]:
-        engine = app.extensions["engine"] = create_async_engine(database_url)
+    async def open_pool() -> AsyncGenerator[None, None]:
+        pool = app.extensions["pool"] = await asyncpg.create_pool(database_url)
         yield
-        await engine.dispose()
+        await pool.close()
 
     return app
 
 
-@cache
-def one_app_for_all_tests() -> Quart:
-    app = Quart(__name__)
+def live_asks_the_database(app: Quart) -> None:
+    @app.get("/live")
+    async def live() -> dict[str, str]:
+        await app.extensions["pool"].execute("SELECT 1")
+        return {"status": "live"}
 
-    @app.while_serving
-    async def cache() -> AsyncGenerator[None, None]:
-        app.extensions["cache"] = {}
-        yield
 
-    return app
+def check_without_a_timeout(app: Quart) -> None:
+    @app.get("/ready")
+    async def ready() -> dict[str, str]:
+        await app.extensions["pool"].execute("SELECT 1")
+        return {"status": "ready"}
 
 
 def last_words_in_after_serving(journal: Path) -> Quart:
@@ -89,39 +101,13 @@ def last_words_in_after_serving(journal: Path) -> Quart:
     return app
 
 
-def live_asks_the_database(database_url: str) -> Quart:
-    app = _app_with_engine(database_url)
-
-    @app.get("/live")
-    async def live() -> dict[str, str]:
-        async with app.extensions["engine"].connect() as connection:
-            await connection.execute(text("SELECT 1"))
-        return {"status": "live"}
-
-    return app
-
-
-def check_without_a_timeout(database_url: str) -> Quart:
-    app = _app_with_engine(database_url)
-
-    @app.get("/ready")
-    async def ready() -> dict[str, str]:
-        async with app.extensions["engine"].connect() as connection:
-            await connection.execute(text("SELECT 1"))
-        return {"status": "ready"}
-
-    return app
-
-
-def _app_with_engine(database_url: str) -> Quart:
+@cache
+def one_app_for_all_tests() -> Quart:
     app = Quart(__name__)
 
     @app.while_serving
-    async def database() -> AsyncGenerator[None, None]:
-        engine = app.extensions["engine"] = create_async_engine(database_url)
-        try:
-            yield
-        finally:
-            await engine.dispose()
+    async def cache() -> AsyncGenerator[None, None]:
+        app.extensions["cache"] = {}
+        yield
 
     return app

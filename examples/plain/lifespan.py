@@ -10,9 +10,9 @@ def create_app(database_url: str) -> Quart:
     app = Quart(__name__)
 
     @app.while_serving
-    async def pool() -> AsyncGenerator[None, None]:
-        async with asyncpg.create_pool(database_url, command_timeout=10) as opened:
-            app.extensions["pool"] = opened
+    async def open_pool() -> AsyncGenerator[None, None]:
+        async with asyncpg.create_pool(database_url, command_timeout=10) as pool:
+            app.extensions["pool"] = pool
             yield
 
     @app.get("/time")
