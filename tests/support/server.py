@@ -48,6 +48,14 @@ class Server:
         if not self.address:
             raise RuntimeError(f"the server ended before it listened:\n{self.log}")
 
+    async def logged(self, text: str, seconds: float = 20) -> None:
+        """Wait until `text` stands in the log."""
+        async with asyncio.timeout(seconds):
+            while True:
+                if text in self.log:
+                    return
+                await asyncio.sleep(0.02)
+
     async def exit_code(self, seconds: float) -> int:
         """Wait for the process to end by itself; TimeoutError when it does not."""
         async with asyncio.timeout(seconds):
@@ -71,13 +79,15 @@ class Server:
         await self._reader
 
 
-async def start(*command: str, env: Mapping[str, str] | None = None) -> Server:
-    """Start `python -m COMMAND` from the project's root, without waiting for it."""
+async def start(
+    *command: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT
+) -> Server:
+    """Start `python -m COMMAND` in `cwd`, without waiting for it."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         *command,
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -87,10 +97,10 @@ async def start(*command: str, env: Mapping[str, str] | None = None) -> Server:
 
 @asynccontextmanager
 async def running(
-    *command: str, env: Mapping[str, str] | None = None
+    *command: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT
 ) -> AsyncIterator[Server]:
     """Run a server that logs `Running on`; BIND tells a program of its own the port."""
-    server = await start(*command, env={"BIND": "127.0.0.1:0", **(env or {})})
+    server = await start(*command, env={"BIND": "127.0.0.1:0", **(env or {})}, cwd=cwd)
     try:
         await server.wait_until_ready()
         yield server
