@@ -1,8 +1,8 @@
 """Hash passwords off the event loop, one at a time for each client.
 
 Try:
-    curl -s -i -d password=guess http://127.0.0.1:8000/check
-    curl -s -i -d password=correct-horse http://127.0.0.1:8000/check
+    curl -s -i -d username=ada -d password=guess http://127.0.0.1:8000/login
+    curl -s -i -d username=ada -d password=correct-horse http://127.0.0.1:8000/login
 """
 
 import asyncio
@@ -14,45 +14,55 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from quart import Quart, current_app, request
-from werkzeug.exceptions import TooManyRequests
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+from quart import Quart, abort, current_app, request
+from quart.typing import ResponseReturnValue
+from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 
 R = TypeVar("R")
 WAITING_PER_CLIENT = 5
+WAITING_IN_ALL = 100
 log = logging.getLogger(__name__)
 hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 
 
+def matches(stored: str, password: str) -> bool:
+    try:
+        return hasher.verify(stored, password)
+    except VerifyMismatchError:
+        return False
+
+
 class PasswordHashing:
-    """One thread hashes for all; a client waits behind itself, not before others."""
+    """One thread for all; each client has one call in its queue at a time."""
 
     def __init__(self, thread: ThreadPoolExecutor) -> None:
         self._thread = thread
         self._waiting = Counter[str]()
         self._turns = defaultdict[str, asyncio.Lock](asyncio.Lock)
-        self._nobodys_hash = hasher.hash(secrets.token_hex())
+        self._hash_of_nobody = hasher.hash(secrets.token_hex())
 
     async def hash(self, password: str, client: str) -> str:
         return await self._in_turn(client, hasher.hash, password)
 
     async def verify(self, known: str | None, password: str, client: str) -> bool:
-        """Take as long for an unknown user (`known` is None) as for a known one."""
+        """`known` is the stored hash; None, for an unknown user, takes as long."""
+        stored = known or self._hash_of_nobody
         try:
-            hashed = known or self._nobodys_hash
-            await self._in_turn(client, hasher.verify, hashed, password)
-        except VerifyMismatchError:
+            right = await self._in_turn(client, matches, stored, password)
+        except (InvalidHashError, VerificationError):
+            log.exception("a stored password hash cannot be verified")
             return False
-        except InvalidHashError:
-            log.exception("a stored password hash cannot be read")
-            return False
-        return known is not None
+        return right and known is not None
 
     async def _in_turn(
         self, client: str, function: Callable[..., R], *arguments: str
     ) -> R:
+        """Wait for the other calls of this client, then for the thread."""
         if self._waiting[client] >= WAITING_PER_CLIENT:
             raise TooManyRequests(retry_after=1)
+        if self._waiting.total() >= WAITING_IN_ALL:
+            raise ServiceUnavailable("Too many logins at once.", retry_after=5)
         self._waiting[client] += 1
         try:
             async with self._turns[client]:
@@ -80,13 +90,16 @@ def password_hashing() -> PasswordHashing:
 def create_app() -> Quart:
     app = Quart(__name__)
     register_password_hashing(app)
-    known = hasher.hash("correct-horse")
+    known = {"ada": hasher.hash("correct-horse")}
 
-    @app.post("/check")
-    async def check() -> dict[str, bool]:
-        password = (await request.form).get("password", "")
+    @app.post("/login")
+    async def log_in() -> ResponseReturnValue:
+        form = await request.form
+        username, password = form.get("username", ""), form.get("password", "")
         client = request.remote_addr or ""
-        return {"right": await password_hashing().verify(known, password, client)}
+        if not await password_hashing().verify(known.get(username), password, client):
+            abort(401, "The username or the password is wrong.")
+        return "", 204
 
     return app
 
