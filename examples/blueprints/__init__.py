@@ -2,18 +2,16 @@
 
 Try:
     curl -s -i http://127.0.0.1:8000/users -H 'Content-Type: application/json' -d '{"username": "ada", "email": "ada@example.com", "password": "correct-horse"}'
-    curl -s -i http://127.0.0.1:8000/auth/login -H 'Content-Type: application/json' -d '{"username": "ada", "password": "correct-horse"}'
     curl -s -i http://127.0.0.1:8000/api/users
+    curl -s -i http://127.0.0.1:8000/api/users -H "Authorization: Bearer $(curl -s http://127.0.0.1:8000/auth/login -H 'Content-Type: application/json' -d '{"username": "ada", "password": "correct-horse"}' | python -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')"
 """  # noqa: E501
-
-import os
-from collections.abc import Sequence
 
 from quart import Quart
 from quart_schema import QuartSchema
 
 from ..authentication import register_authentication
 from ..background_tasks import register_jobs, register_mail
+from ..configuration import Settings, configure, load_settings
 from ..database_sessions import register_database
 from ..error_handling import register_error_handlers
 from ..password_hashing import register_password_hashing
@@ -28,17 +26,15 @@ def register_blueprints(app: Quart) -> None:
         app.register_blueprint(blueprint)
 
 
-def create_app(
-    database_url: str | None = None, keys: Sequence[str] | None = None
-) -> Quart:
+def create_app(settings: Settings | None = None) -> Quart:
+    settings = settings or load_settings()
     app = Quart(__name__)
     app.request_class = JSONRequest
-    app.secret_key = os.environ.get("SECRET_KEY", "")
+    configure(app, settings)
     QuartSchema(app, openapi_path=None)
     register_error_handlers(app)
-    default = os.environ.get("DATABASE_URL", "sqlite+aiosqlite:///app.sqlite3")
-    register_database(app, database_url or default)
-    register_authentication(app, keys or [os.environ["TOKEN_KEY"]])
+    register_database(app, settings.database_url.get_secret_value())
+    register_authentication(app, settings.token_keys, settings.cors_origins)
     register_password_hashing(app)
     register_mail(app)
     register_jobs(app)

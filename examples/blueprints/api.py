@@ -18,9 +18,10 @@ api.register_blueprint(reports)
 @validate_querystring(PageQuery)
 @validate_response(UserPage)
 async def list_users(query_args: PageQuery) -> UserPage:
+    """A page of `limit` users after the id `after`; one row more tells if more come."""
     query = select(User).where(User.id > query_args.after).order_by(User.id)
     async with reading() as session:
         found = list(await session.scalars(query.limit(query_args.limit + 1)))
     page = [UserView.model_validate(user) for user in found[: query_args.limit]]
-    more = len(found) > query_args.limit
+    more = len(found) > len(page)
     return UserPage(users=page, next_after=page[-1].id if more else None)

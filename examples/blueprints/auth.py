@@ -1,21 +1,20 @@
-"""Log in and out under /auth."""
+"""Log in and out: /auth."""
 
 from pydantic import BaseModel, Field, SecretStr
 from quart import Blueprint, request, session
 from quart.typing import ResponseReturnValue
 from quart_schema import validate_request, validate_response
-from sqlalchemy import select, update
-from werkzeug.exceptions import Unauthorized
+from sqlalchemy import select
 
-from ..authentication import tokens
-from ..database_sessions import User, reading, writing
+from ..authentication import tokens, unauthorized
+from ..database_sessions import User, reading
 from ..password_hashing import password_hashing
 
 auth = Blueprint("auth", __name__, url_prefix="/auth")
 
 
 class Credentials(BaseModel, extra="forbid"):
-    username: str = Field(max_length=30)
+    username: str = Field(max_length=30, pattern=r"^[^\x00]*$")
     password: SecretStr = Field(max_length=128)
 
 
@@ -29,19 +28,16 @@ class AccessToken(BaseModel):
 @validate_request(Credentials)
 @validate_response(AccessToken)
 async def log_in(data: Credentials) -> AccessToken:
+    by_name = select(User).where(User.username == data.username)
     async with reading() as database:
-        user = await database.scalar(select(User).where(User.username == data.username))
+        user = await database.scalar(by_name)
     right = await password_hashing().verify(
         user.password_hash if user else None,
         data.password.get_secret_value(),
         client=request.remote_addr or "",
     )
     if user is None or not right:
-        raise Unauthorized("The username or the password is wrong.")
-    async with writing() as database:
-        await database.execute(
-            update(User).where(User.id == user.id).values(logins=User.logins + 1)
-        )
+        raise unauthorized("The username or the password is wrong.")
     token = tokens().issue(user.id, user.username, user.role)
     session.clear()
     session["access_token"] = token  # for the websockets of a browser

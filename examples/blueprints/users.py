@@ -3,6 +3,7 @@
 from quart import Blueprint, abort, g, request
 from quart.typing import ResponseReturnValue
 from quart_schema import validate_request, validate_response
+from sqlalchemy import delete, update
 
 from ..authentication import login_required, require_role
 from ..background_tasks import send_mail
@@ -12,13 +13,13 @@ from ..password_hashing import password_hashing
 from ..request_validation import NewUser, UserChanges, UserView
 
 users = Blueprint("users", __name__, url_prefix="/users")
-USER_ID = "<int(min=1, max=2147483647):user_id>"
+USER_PATH = "/<int(min=1, max=2147483647):user_id>"  # what an integer column holds
 
 
 @users.post("")
 @validate_request(NewUser)
 @validate_response(UserView, 201)
-async def create_user(data: NewUser) -> ResponseReturnValue:
+async def create_user(data: NewUser) -> tuple[UserView, int]:
     password_hash = await password_hashing().hash(
         data.password.get_secret_value(), client=request.remote_addr or ""
     )
@@ -29,7 +30,7 @@ async def create_user(data: NewUser) -> ResponseReturnValue:
     return UserView.model_validate(user), 201
 
 
-@users.get(f"/{USER_ID}")
+@users.get(USER_PATH)
 @login_required
 @validate_response(UserView)
 async def show_user(user_id: int) -> UserView:
@@ -40,7 +41,7 @@ async def show_user(user_id: int) -> UserView:
     return UserView.model_validate(user)
 
 
-@users.patch(f"/{USER_ID}")
+@users.patch(USER_PATH)
 @login_required
 @validate_request(UserChanges)
 @validate_response(UserView)
@@ -56,13 +57,15 @@ async def change_user(user_id: int, data: UserChanges) -> UserView:
     return UserView.model_validate(user)
 
 
-@users.delete(f"/{USER_ID}")
+@users.delete(USER_PATH)
 @login_required
 async def delete_user(user_id: int) -> ResponseReturnValue:
     require_role("admin")
+    invited = update(User).where(User.invited_by == user_id).values(invited_by=None)
+    doomed = delete(User).where(User.id == user_id).returning(User.id)
     async with writing() as session:
-        user = await session.get(User, user_id)
-        if user is None:
-            raise UserNotFound
-        await session.delete(user)
+        await session.execute(invited)
+        deleted_id = await session.scalar(doomed)
+    if deleted_id is None:
+        raise UserNotFound
     return "", 204

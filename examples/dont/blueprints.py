@@ -1,38 +1,55 @@
-"""Mistakes with blueprints, their guards and their logins."""
+"""Mistakes with blueprints and what is put around their views."""
 
-import asyncio
-import time
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
-import jwt
-from argon2 import PasswordHasher
-from argon2.exceptions import VerifyMismatchError
-from quart import Blueprint, Quart, abort, current_app, request, websocket
-from quart_cors import cors
-from werkzeug.exceptions import NotFound
+from quart import Blueprint, Quart, abort, request
+from werkzeug.exceptions import HTTPException
 
-hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+View = Callable[..., Any]
 
 
-def guard_requests_only() -> Quart:
-    app = Quart(__name__)
-    api = Blueprint("api", __name__, url_prefix="/api")
-
-    @api.before_request
-    async def guard() -> None:
+def login_required(view: View) -> View:
+    @wraps(view)
+    async def guarded(*args: Any, **kwargs: Any) -> Any:
         if "Authorization" not in request.headers:
             abort(401)
+        return await view(*args, **kwargs)
 
-    @api.get("/members")
-    async def list_members() -> list[str]:
+    return guarded
+
+
+def decorator_above_the_route() -> Quart:
+    app = Quart(__name__)
+    users = Blueprint("users", __name__, url_prefix="/users")
+
+    @login_required
+    @users.get("")
+    async def list_users() -> list[str]:
         return ["ada"]
 
-    @api.websocket("/chat")
-    async def chat() -> None:
-        await websocket.send("ada: call 555-0100")
+    app.register_blueprint(users)
+    return app
 
-    app.register_blueprint(api)
+
+def sync_decorator() -> Quart:
+    app = Quart(__name__)
+
+    def need_a_key(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            if "X-Api-Key" not in request.headers:
+                abort(401)
+            return view(*args, **kwargs)
+
+        return guarded
+
+    @app.get("/users")
+    @need_a_key
+    async def list_users() -> list[str]:
+        return ["ada"]
+
     return app
 
 
@@ -41,111 +58,69 @@ def handle_404_in_the_blueprint() -> Quart:
     api = Blueprint("api", __name__, url_prefix="/api")
 
     @api.errorhandler(404)
-    async def not_found(error: NotFound) -> tuple[dict[str, str], int]:
-        return {"detail": "There is no such member."}, 404
+    async def not_found(error: HTTPException) -> tuple[dict[str, str], int]:
+        return {"detail": "There is no such thing."}, 404
 
-    @api.get("/members/<name>")
-    async def show_member(name: str) -> None:
-        abort(404)
+    @api.get("/users")
+    async def list_users() -> list[str]:
+        return ["ada"]
 
     app.register_blueprint(api)
     return app
 
 
-def guard_the_preflight() -> Quart:
-    app = cors(guard_requests_only(), allow_origin=["https://app.example.com"])
+def register_twice() -> Quart:
+    app = Quart(__name__)
+    users = Blueprint("users", __name__)
+    app.register_blueprint(users, url_prefix="/v1/users")
+    app.register_blueprint(users, url_prefix="/v2/users")
+    return app
+
+
+def decorate_without_wraps() -> Quart:
+    app = Quart(__name__)
+    users = Blueprint("users", __name__, url_prefix="/users")
+
+    def timed(view: View) -> View:
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return await view(*args, **kwargs)
+
+        return wrapper
+
+    @users.get("")
+    @timed
+    async def list_users() -> list[str]:
+        return ["ada"]
+
+    @users.get("/<int:user_id>")
+    @timed
+    async def show_user(user_id: int) -> str:
+        return "ada"
+
+    app.register_blueprint(users)
     return app
 
 
 nested_api = Blueprint("api", __name__, url_prefix="/api")
-nested_members = Blueprint("members", __name__, url_prefix="/members")
+nested_users = Blueprint("users", __name__, url_prefix="/users")
 
 
 def nest_in_the_factory() -> Quart:
     app = Quart(__name__)
-    nested_api.register_blueprint(nested_members)
+    nested_api.register_blueprint(nested_users)
     app.register_blueprint(nested_api)
     return app
 
 
 def leave_the_body_empty() -> Quart:
     app = Quart(__name__)
-    api = Blueprint("api", __name__, url_prefix="/api")
 
-    @api.get("/members")
-    async def list_members() -> None:
+    @app.post("/auth/login")
+    async def log_in() -> None:
         pass
 
-    @api.websocket("/chat")
+    @app.websocket("/ws/chat")
     async def chat() -> None:
         pass
 
-    app.register_blueprint(api)
-    return app
-
-
-def login_app(verify: Callable[[str, str], Any], members: dict[str, str]) -> Quart:
-    app = Quart(__name__)
-    auth = Blueprint("auth", __name__, url_prefix="/auth")
-
-    @auth.post("/login")
-    async def log_in() -> dict[str, str]:
-        given = await request.get_json()
-        if given["name"] not in members:
-            abort(401, "There is no such member.")
-        try:
-            await verify(members[given["name"]], given["password"])
-        except VerifyMismatchError:
-            abort(401, "The password is wrong.")
-        return {"access_token": "of-ada"}
-
-    app.register_blueprint(auth)
-    return app
-
-
-def tell_who_is_a_member(members: dict[str, str]) -> Quart:
-    async def verify(known: str, password: str) -> None:
-        await asyncio.to_thread(hasher.verify, known, password)
-
-    return login_app(verify, members)
-
-
-def hash_in_the_event_loop(
-    members: dict[str, str], check: Any = hasher.verify
-) -> Quart:
-    async def verify(known: str, password: str) -> None:
-        check(known, password)
-
-    return login_app(verify, members)
-
-
-def hash_behind_a_semaphore(
-    members: dict[str, str], check: Any = hasher.verify
-) -> Quart:
-    one = asyncio.Semaphore(1)
-
-    async def verify(known: str, password: str) -> None:
-        async with one:
-            await asyncio.to_thread(check, known, password)
-
-    return login_app(verify, members)
-
-
-def trust_any_claims(secret_key: str) -> Quart:
-    app = Quart(__name__)
-    api = Blueprint("api", __name__, url_prefix="/api")
-
-    @api.before_request
-    async def guard() -> None:
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        try:
-            jwt.decode(token, secret_key, algorithms=["HS256"])
-        except jwt.InvalidTokenError:
-            abort(401)
-
-    @api.get("/members")
-    async def list_members() -> list[str]:
-        return ["ada"]
-
-    app.register_blueprint(api)
     return app
