@@ -1,67 +1,98 @@
-"""Tests that hang, see no error, start nothing or write to the wrong database."""
+"""Tests that hang, start nothing, send nothing or do not see what fails."""
 
 import asyncio
-import os
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from io import BytesIO
 
 import click
 import pytest
-from quart import Quart
-from quart.testing import QuartClient
-
-from examples.testing import create_app
-from examples.testing.test_views import HEADERS
+from quart import Quart, Response, request, websocket
+from quart.typing import TestClientProtocol as Client
 
 
-def flask_client() -> QuartClient:
+def create_app() -> Quart:
+    app = Quart(__name__)
+
+    @app.while_serving
+    async def prices() -> AsyncGenerator[None, None]:
+        app.extensions["price"] = 3
+        yield
+
+    @app.get("/price")
+    async def price() -> dict[str, int]:
+        return {"price": app.extensions["price"]}
+
+    @app.post("/import")
+    async def import_users() -> dict[str, list[str]]:
+        return {"form": list(await request.form), "files": list(await request.files)}
+
+    @app.get("/events")
+    async def events() -> Response:
+        async def stream() -> AsyncGenerator[bytes, None]:
+            yield b"start"
+            await asyncio.Event().wait()
+
+        return Response(stream())
+
+    @app.websocket("/ws/echo")
+    async def echo() -> None:
+        await websocket.send(await websocket.receive())
+        await websocket.close(1001)
+
+    return app
+
+
+def flask_client() -> Client:
     app = create_app()
     app.config["TESTING"] = True
-    return QuartClient(app)
+    return app.test_client()
 
 
-async def wait_for_the_close(client: QuartClient) -> None:
-    async with client.websocket("/views", headers=HEADERS) as ws:
-        await ws.send("x" * 101)
-        await ws.receive()
+async def form_in_data(client: Client) -> Response:
+    users = (BytesIO(b"bob"), "users.csv")
+    return await client.post("/import", data={"format": "csv", "users": users})
 
 
-async def websocket_without_origin(client: QuartClient) -> None:
-    async with client.websocket("/views") as ws:
-        await ws.send("july")
-        await ws.receive()
+async def wait_for_the_close(client: Client) -> None:
+    async with client.websocket("/ws/echo") as socket:
+        await socket.send("hello")
+        await socket.receive()
+        await socket.receive()
+
+
+async def leave_an_endless_stream(client: Client) -> bytes:
+    async with client.request("/events") as connection:
+        return await connection.receive()
 
 
 async def one_app_for_two_tests() -> None:
     app = create_app()
     for _ in range(2):
         async with app.test_app():
-            await QuartClient(app).get("/reports/july")
-
-
-def errorhandler_for_everything(app: Quart) -> None:
-    @app.errorhandler(Exception)
-    async def failed(error: Exception) -> tuple[dict[str, str], int]:
-        return {"error": "failed"}, 500
+            await app.test_client().get("/price")
 
 
 def async_command() -> Quart:
     app = create_app()
 
-    @app.cli.command("views")
-    @click.argument("report")
-    async def print_views(report: str) -> None:
-        print(0)
+    @app.cli.command("greet")
+    @click.argument("username")
+    async def greet(username: str) -> None:
+        print(f"Hello, {username}!")
 
     return app
 
 
-async def command_in_an_async_test() -> int:
-    result = create_app().test_cli_runner().invoke(args=["views", "july"])
-    return result.exit_code
+async def command_in_an_async_test(app: Quart) -> None:
+    app.test_cli_runner().invoke(args=["greet", "ada"])
 
 
-class ConfigReadAtImport:
-    DATABASE_URL = os.environ.get("DATABASE_URL", "sqlite+aiosqlite:///dev.sqlite3")
+@pytest.fixture(scope="session")
+async def app_for_all_tests() -> AsyncIterator[Quart]:
+    app = create_app()
+    async with app.test_app():
+        app.extensions["loop"] = asyncio.get_running_loop()
+        yield app
 
 
 @pytest.fixture
