@@ -764,16 +764,6 @@ def check_complete(skill: Skill, page: Document) -> Iterator[str]:
             )
 
 
-def check_see_also(skill: Skill, page: Document) -> Iterator[str]:
-    """A page that stands under See also of another links back, wherever it does."""
-    listed = {target for section, target in page.links if section == "See also"}
-    for other in skill.pages:
-        back = {target for _, target in other.links}
-        if other.path.name in listed and page.path.name not in back:
-            remedy = f"add [{page.name}]({page.path.name})"
-            yield f"{other.place}: {page.name} links here; {remedy}"
-
-
 def check_example(skill: Skill, page: Document) -> Iterator[str]:
     """Every pattern but `testing` is an app that can be made, run and tried."""
     if page.name == TESTING:
@@ -900,7 +890,6 @@ PAGE_RULES: list[Callable[[Skill, Document], Iterable[str]]] = [
     check_plain,
     check_placement,
     check_complete,
-    check_see_also,
     check_example,
     check_dont,
 ]

@@ -602,10 +602,6 @@ SEEDED = {
         ("patterns/greeting.md", "(farewell.md)", "(../README.md)"),
         "patterns/greeting.md: ../README.md leaves patterns/; link to a page",
     ),
-    "link in one direction": (
-        ("patterns/testing.md", "Nothing.", "- [greeting](greeting.md)"),
-        "patterns/greeting.md: testing links here; add [testing](testing.md)",
-    ),
     "no create_app": (
         ("examples/greeting.py", "create_app", "make_app"),
         "examples/greeting.py: it has no create_app; give it that one door",
