@@ -52,7 +52,7 @@ def no_errors(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
         *caplog.get_records("call"),
         *caplog.get_records("teardown"),
     ]
-    assert [one for one in records if one.levelno >= logging.ERROR] == []
+    assert [record for record in records if record.levelno >= logging.ERROR] == []
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def create_app() -> Quart:  # yours: from PACKAGE import create_app
 
 async def test_a_user_is_created() -> None:
     app = create_app()
-    async with app.test_app():  # starts and ends it: the client alone does not
+    async with app.test_app():  # the client alone starts nothing
         response = await app.test_client().post("/users", json={"username": "ada"})
     assert response.status_code == 201
     assert await response.get_json() == {"created": {"username": "ada"}}

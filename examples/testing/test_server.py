@@ -40,7 +40,7 @@ def server(settings: Settings, tmp_path: Path) -> Iterator[str]:
 
 
 def address(process: subprocess.Popen[bytes], log: Path) -> str:
-    for _ in range(600):
+    for _ in range(600):  # 30 seconds
         if running := re.search(r"Running on http://(\S+)", log.read_text()):
             return running[1]
         if process.poll() is not None:
