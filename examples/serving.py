@@ -70,10 +70,10 @@ async def serve_until_closed(app: Quart, config: Config) -> None:
         )
         waiting = asyncio.create_task(closing.wait())
         await asyncio.wait({server, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait({server}, timeout=DRAIN_SECONDS)
+        await drain(server, views)
         if server.done():
             await server  # raises what kept it from listening
-        else:
+        elif views:
             log.warning(
                 "cut %s requests and websockets after %s s", len(views), DRAIN_SECONDS
             )
@@ -97,6 +97,20 @@ def open_views(app: Quart) -> set[asyncio.Task[Any]]:
     request_started.connect(add, app, weak=False)
     websocket_started.connect(add, app, weak=False)
     return tasks
+
+
+async def drain(server: asyncio.Task[None], views: set[asyncio.Task[Any]]) -> None:
+    """Wait for the server, but not for connections in which no view runs."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while not server.done():
+                if views:
+                    anything = {server, *views}
+                    await asyncio.wait(anything, return_when=asyncio.FIRST_COMPLETED)
+                    continue
+                await asyncio.wait({server}, timeout=CUT_SECONDS)
+                if not views:
+                    return
 
 
 def without_lifespan(app: Quart) -> ASGIFramework:

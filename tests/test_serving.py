@@ -14,6 +14,7 @@ import pytest
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from quart import Quart, Response
+from websockets.asyncio.client import connect
 
 from examples import serving
 from examples.dont import serving as dont
@@ -215,6 +216,16 @@ async def test_a_port_in_use_exits_with_1_and_closes_the_app() -> None:
     opened, closed, line = server.log.splitlines()
     assert (opened, closed) == ("opened", "closed")
     assert line.startswith(f"examples.serving on {host}:{port} failed: OSError(")
+
+
+async def test_a_closed_websocket_does_not_hold_the_end() -> None:
+    """Hypercorn keeps its task till the next ping."""
+    async with running("examples.websockets") as server:
+        async with connect(server.ws_url("/ws/echo")) as socket:
+            await socket.send("hello")
+            assert await socket.recv() == "Echo: hello"
+        assert await server.stop(20) == 0
+    assert not CUT.search(server.log)
 
 
 async def test_nothing_listens_before_the_start_is_done() -> None:
