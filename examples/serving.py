@@ -103,14 +103,10 @@ async def drain(server: asyncio.Task[None], views: set[asyncio.Task[Any]]) -> No
     """Wait for the server, but not for connections in which no view runs."""
     with suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_SECONDS):
-            while not server.done():
-                if views:
-                    anything = {server, *views}
-                    await asyncio.wait(anything, return_when=asyncio.FIRST_COMPLETED)
-                    continue
-                await asyncio.wait({server}, timeout=CUT_SECONDS)
-                if not views:
-                    return
+            await asyncio.wait({server}, timeout=CUT_SECONDS)
+            while views:
+                await asyncio.wait(set(views))
+            await asyncio.wait({server}, timeout=CUT_SECONDS)
 
 
 def without_lifespan(app: Quart) -> ASGIFramework:
