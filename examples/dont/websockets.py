@@ -3,49 +3,56 @@
 import asyncio
 import json
 
-import jwt
-from quart import Quart, request, session, websocket
+from quart import Quart, abort, request, session, websocket
+from quart.ctx import after_this_websocket
 
 
-def member_of(token, secret_key):
-    return jwt.decode(token, secret_key, algorithms=["HS256"], audience="chat")["sub"]
-
-
-def token_in_query(secret_key: str) -> Quart:
+def token_in_query(token: str) -> Quart:
     app = Quart(__name__)
 
     @app.websocket("/ws/chat")
     async def chat() -> None:
-        member = member_of(request.args.get("token", ""), secret_key)
-        while True:
-            text = await websocket.receive()
-            await websocket.send_json({"member": member, "text": text})
+        if request.args.get("token") != token:
+            abort(401)
+        await websocket.send("welcome")
 
     return app
 
 
-def close_before_accept() -> Quart:
+def close_before_accept(token: str) -> Quart:
     app = Quart(__name__)
 
     @app.websocket("/ws/chat")
     async def chat() -> None:
-        if "access_token" not in websocket.cookies:
-            await websocket.close(1008, "login required")
+        if websocket.headers.get("Authorization") != f"Bearer {token}":
+            await websocket.close(1008, "Auth required")
             return
         await websocket.send("welcome")
 
     return app
 
 
-def no_origin_check(secret_key: str) -> Quart:
+def return_before_accept(token: str) -> Quart:
     app = Quart(__name__)
 
     @app.websocket("/ws/chat")
     async def chat() -> None:
-        member = member_of(websocket.cookies["access_token"], secret_key)
-        while True:
-            text = await websocket.receive()
-            await websocket.send_json({"member": member, "text": text})
+        if websocket.headers.get("Authorization") != f"Bearer {token}":
+            return
+        await websocket.send("welcome")
+
+    return app
+
+
+def return_after_accept(token: str) -> Quart:
+    app = Quart(__name__)
+
+    @app.websocket("/ws/chat")
+    async def chat() -> None:
+        await websocket.accept()
+        if await websocket.receive() != token:
+            return
+        await websocket.send("welcome")
 
     return app
 
@@ -57,42 +64,13 @@ def trust_the_message() -> Quart:
     async def chat() -> None:
         while True:
             message = json.loads(await websocket.receive())
-            await websocket.send_json({"type": "said", "text": message["text"]})
-
-    return app
-
-
-def limit_in_handler() -> Quart:
-    app = Quart(__name__)
-
-    @app.websocket("/ws/chat")
-    async def chat() -> None:
-        for _ in range(20):
-            await websocket.receive()
-        await websocket.close(1008, "too many messages")
-
-    return app
-
-
-def return_before_accept() -> Quart:
-    app = Quart(__name__)
-
-    @app.websocket("/ws/chat")
-    async def chat() -> None:
-        if "access_token" not in websocket.cookies:
-            return
-        await websocket.send("welcome")
+            await websocket.send_json({"said": message["text"]})
 
     return app
 
 
 def swallow_cancellation() -> Quart:
     app = Quart(__name__)
-    app.extensions["finished"] = []
-
-    @app.after_websocket
-    async def finished(response: None) -> None:
-        app.extensions["finished"].append(websocket.path)
 
     @app.websocket("/ws/chat")
     async def chat() -> None:
@@ -101,6 +79,44 @@ def swallow_cancellation() -> Quart:
                 await websocket.send(await websocket.receive())
         except asyncio.CancelledError:
             pass
+
+    return app
+
+
+def continue_after_errors() -> Quart:
+    app = Quart(__name__)
+
+    @app.websocket("/ws/chat")
+    async def chat() -> None:
+        async def read() -> None:
+            while True:
+                try:
+                    await websocket.send(await websocket.receive())
+                except Exception:
+                    app.logger.exception("a message failed")
+
+        await websocket.accept()
+        reading = asyncio.create_task(read())
+        while not reading.done():
+            await websocket.send("tick")
+            await asyncio.sleep(1)
+
+    return app
+
+
+def clean_up_after_websocket() -> Quart:
+    app = Quart(__name__)
+    online = app.extensions["online"] = set[str]()
+
+    @app.websocket("/ws/chat/<name>")
+    async def chat(name: str) -> None:
+        @after_this_websocket
+        async def leave(response: None) -> None:
+            online.discard(name)
+
+        online.add(name)
+        while True:
+            await websocket.send(await websocket.receive())
 
     return app
 

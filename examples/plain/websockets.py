@@ -13,6 +13,9 @@ def create_app() -> Quart:
         try:
             while True:
                 message = await websocket.receive()
+                if not isinstance(message, str):
+                    await websocket.close(1003, "send text")
+                    return
                 await websocket.send(f"Echo: {message}")
         except Exception:
             app.logger.exception("the echo failed")
