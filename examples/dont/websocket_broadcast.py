@@ -11,13 +11,13 @@ def serial_loop() -> Quart:
     app = Quart(__name__)
     clients = set()
 
-    @app.websocket("/ws/feed")
-    async def feed() -> None:
+    @app.websocket("/ws/broadcast")
+    async def broadcast() -> None:
         await websocket.accept()
         clients.add(websocket._get_current_object())
         while True:
             message = await websocket.receive()
-            for client in clients:
+            for client in list(clients):
                 await client.send(message)
 
     return app
@@ -27,10 +27,10 @@ def bare_except() -> Quart:
     app = Quart(__name__)
     clients = app.extensions["clients"] = {}
 
-    @app.websocket("/ws/feed/<member>")
-    async def feed(member: str) -> None:
+    @app.websocket("/ws/broadcast/<name>")
+    async def broadcast(name: str) -> None:
         await websocket.accept()
-        clients[member] = websocket._get_current_object()
+        clients[name] = websocket._get_current_object()
         try:
             while True:
                 message = await websocket.receive()
@@ -40,36 +40,80 @@ def bare_except() -> Quart:
                     except:
                         clients.pop(name, None)
         finally:
-            clients.pop(member, None)
+            clients.pop(name, None)
 
     return app
 
 
 def live_set() -> Quart:
     app = Quart(__name__)
-    topics = app.extensions["topics"] = defaultdict(set)
+    subscriptions = app.extensions["subscriptions"] = defaultdict(set)
 
-    @app.websocket("/ws/feed")
-    async def feed() -> None:
+    @app.websocket("/ws/pubsub")
+    async def pubsub() -> None:
         while True:
-            command = json.loads(await websocket.receive())
-            topic = topics[command["topic"]]
-            if command["type"] == "subscribe":
-                topic.add(websocket._get_current_object())
+            message = json.loads(await websocket.receive())
+            subscribers = subscriptions[message["topic"]]
+            if message["type"] == "subscribe":
+                subscribers.add(websocket._get_current_object())
             else:
-                for client in topic:
-                    await client.send(json.dumps(command))
+                for client in subscribers:
+                    await client.send(json.dumps(message))
 
     return app
 
 
-def unpaced_burst() -> Quart:
+def stored_websocket() -> Quart:
+    app = Quart(__name__)
+    devices = {}
+
+    @app.websocket("/ws/devices/<name>")
+    async def connect(name: str) -> None:
+        devices[name] = websocket
+        while True:
+            await websocket.receive()
+
+    @app.post("/devices/<name>/start")
+    async def start(name: str) -> str:
+        await devices[name].send("start")
+        return "started"
+
+    return app
+
+
+class Device:
+    def __init__(self, connection) -> None:
+        self.connection = connection
+
+    async def start(self) -> None:
+        await self.connection.send("start")
+
+
+def websocket_in_an_object() -> Quart:
+    app = Quart(__name__)
+    devices: dict[str, Device] = {}
+
+    @app.websocket("/ws/devices/<name>")
+    async def connect(name: str) -> None:
+        devices[name] = Device(websocket)
+        while True:
+            await websocket.receive()
+
+    @app.post("/devices/<name>/start")
+    async def start(name: str) -> str:
+        await devices[name].start()
+        return "started"
+
+    return app
+
+
+def unpaced_queues() -> Quart:
     app = Quart(__name__)
     queues = set()
 
-    @app.websocket("/ws/feed")
-    async def feed() -> None:
-        queue = asyncio.Queue(128)
+    @app.websocket("/ws/broadcast")
+    async def broadcast() -> None:
+        queue = asyncio.Queue(100)
         queues.add(queue)
 
         async def read() -> None:
@@ -96,11 +140,11 @@ def unpaced_burst() -> Quart:
     return app
 
 
-def task_group_writer() -> Quart:
+def task_group() -> Quart:
     app = Quart(__name__)
 
-    @app.websocket("/ws/feed")
-    async def feed() -> None:
+    @app.websocket("/ws/news")
+    async def news() -> None:
         async def write() -> None:
             while True:
                 await websocket.send("news")

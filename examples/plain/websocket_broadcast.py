@@ -1,32 +1,27 @@
-"""What one says, all hear: a queue for each, so that a slow one delays nobody."""
+"""Publish to every open socket: a queue for each, so that a slow one delays nobody."""
 
 import asyncio
 
-from quart import Quart, websocket
+from quart import Blueprint, websocket
+
+news = Blueprint("news", __name__)
+queues: set[asyncio.Queue[str]] = set()
 
 
-def create_app() -> Quart:
-    app = Quart(__name__)
-    queues: set[asyncio.Queue[str]] = set()
+async def publish(text: str) -> None:
+    for queue in queues:
+        if not queue.full():
+            queue.put_nowait(text)
+    await asyncio.sleep(0)  # the senders' turn
 
-    async def send_all(queue: asyncio.Queue[str]) -> None:
+
+@news.websocket("/ws/news")
+async def listen() -> None:
+    queue = asyncio.Queue[str](100)
+    await websocket.accept()
+    queues.add(queue)
+    try:
         while True:
             await websocket.send(await queue.get())
-
-    @app.websocket("/ws/chat")
-    async def chat() -> None:
-        queue: asyncio.Queue[str] = asyncio.Queue(100)
-        await websocket.accept()
-        sending = asyncio.create_task(send_all(queue))
-        queues.add(queue)
-        try:
-            while True:
-                message = await websocket.receive()
-                for other in queues:
-                    if not other.full():
-                        other.put_nowait(message)
-        finally:
-            queues.discard(queue)
-            sending.cancel()
-
-    return app
+    finally:
+        queues.discard(queue)

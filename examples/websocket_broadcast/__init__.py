@@ -1,9 +1,10 @@
 """Feed each socket from a bounded queue of its own, so that nobody waits for anybody.
 
 Try:
-    (echo '{"text": "hello"}'; sleep 1) | python -m websockets.cli --help >/dev/null
+    python -c "import json; from examples.authentication import Tokens; from websockets.sync.client import connect; ada = {'Authorization': 'Bearer ' + Tokens(['$TOKEN_KEY']).issue(1, 'ada')}; chat = connect('ws://127.0.0.1:8000/ws/chat', additional_headers=ada, legacy=True); chat.send(json.dumps({'text': 'hello'})); print(chat.recv(5)); chat.close()"
+    python -c "import json; from examples.authentication import Tokens; from websockets.sync.client import connect; ada = {'Authorization': 'Bearer ' + Tokens(['$TOKEN_KEY']).issue(1, 'ada')}; topics = connect('ws://127.0.0.1:8000/ws/pubsub', additional_headers=ada, legacy=True); [topics.send(json.dumps({'type': kind, 'topic': 'news'})) for kind in ('subscribe', 'who')]; print(topics.recv(5), topics.recv(5)); topics.close()"
     curl -s -i -X POST http://127.0.0.1:8000/announcements/hello
-"""
+"""  # noqa: E501
 
 import os
 from collections.abc import Sequence
@@ -11,14 +12,17 @@ from collections.abc import Sequence
 from quart import Quart
 
 from ..authentication import register_authentication
-from ..websocket_limits import SocketLimit
+from ..websocket_limits import PacedWebsockets, SocketLimit
 from .chat import ROOM, chat
-from .conversation import current_hub
-from .hub import Hub
+from .conversation import converse, current_hub
+from .hub import Client, Hub
 from .pubsub import may_use_topic, register_pubsub
 
 __all__ = [
+    "Client",
     "Hub",
+    "converse",
+    "create_app",
     "current_hub",
     "may_use_topic",
     "register_broadcast",
@@ -34,6 +38,7 @@ def register_broadcast(app: Quart) -> None:
 
 def create_app(keys: Sequence[str] | None = None) -> Quart:
     app = Quart(__name__)
+    app.asgi_app = PacedWebsockets(app.asgi_app)  # type: ignore[method-assign]
     register_authentication(app, keys or [os.environ["TOKEN_KEY"]])
     register_broadcast(app)
     register_pubsub(app)

@@ -6,7 +6,7 @@ from quart import Blueprint, g
 from .conversation import converse, current_hub
 from .hub import Client
 
-ROOM = "chat"
+ROOM = "/ws/chat"
 chat = Blueprint("chat", __name__)
 
 

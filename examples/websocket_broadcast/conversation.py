@@ -19,54 +19,45 @@ from ..websockets import (
 )
 from .hub import Client, Hub
 
-Message = TypeVar("Message")
+Command = TypeVar("Command")
 
 
 def current_hub() -> Hub:
-    made: Hub = current_app.extensions["hub"]
-    return made
+    hub: Hub = current_app.extensions["hub"]
+    return hub
 
 
 async def converse(
-    kind: TypeAdapter[Message],
-    handle: Callable[[Client, Message], Awaitable[None]],
+    kind: TypeAdapter[Command],
+    obey: Callable[[Client, Command], Awaitable[None]],
     topics: set[str],
 ) -> None:
-    """Run a websocket handler: log in, join `topics`, `handle` each message."""
+    """Be a websocket handler: log in, join `topics`, and `obey` each command."""
     await require_websocket_login()
+    hub = current_hub()
     sockets: SocketLimit = current_app.extensions["sockets"]
     with sockets.place(g.caller.user_id):
         await websocket.accept()
         client = Client(g.caller.user_id)
         client.topics |= topics
-        current_hub().clients.add(client)
-        try:
-            async with close_codes():
+
+        async def read() -> None:
+            while True:
+                await obey(client, await receive_message(kind))
+
+        async def write() -> None:
+            while True:
+                await websocket.send(await client.outbox.get())
+
+        async def expire() -> None:
+            await asyncio.sleep(g.caller.expires - time.time())
+            raise CloseWebsocket(4401, "token expired")
+
+        async with close_codes():
+            hub.clients.add(client)
+            try:
                 await first_to_end(
-                    read(client, kind, handle),
-                    write(client),
-                    client.fall_behind(),
-                    expire(g.caller.expires),
-                    going_away(),
+                    read(), write(), expire(), client.fall_behind(), going_away()
                 )
-        finally:
-            current_hub().clients.discard(client)
-
-
-async def read(
-    client: Client,
-    kind: TypeAdapter[Message],
-    handle: Callable[[Client, Message], Awaitable[None]],
-) -> None:
-    while True:
-        await handle(client, await receive_message(kind))
-
-
-async def write(client: Client) -> None:
-    while True:
-        await websocket.send(await client.outbox.get())
-
-
-async def expire(expires: float) -> None:
-    await asyncio.sleep(expires - time.time())
-    raise CloseWebsocket(4401, "token expired")
+            finally:
+                hub.clients.discard(client)

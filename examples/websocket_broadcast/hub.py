@@ -12,12 +12,12 @@ Message = Mapping[str, Any]
 
 
 class Client:
-    """One socket: publishers fill its queue, its own writer empties it."""
+    """One socket: publishers fill its outbox, its own writer empties it."""
 
     def __init__(self, user_id: int) -> None:
         self.user_id = user_id
         self.topics: set[str] = set()
-        self.outbox: asyncio.Queue[str] = asyncio.Queue(BACKLOG)
+        self.outbox = asyncio.Queue[str](BACKLOG)
         self.too_slow = asyncio.Event()
 
     def put(self, text: str) -> None:
@@ -26,35 +26,36 @@ class Client:
         except asyncio.QueueFull:
             self.too_slow.set()
 
-    def tell(self, message: Message) -> None:
-        self.put(json.dumps(message))
-
     async def fall_behind(self) -> None:
         await self.too_slow.wait()
         raise CloseWebsocket(1013, "too slow")
 
 
 class Hub:
-    """Hands a message to the queues of those who hear it, and waits for nobody."""
+    """Waits for no client, only for its turn among those who publish."""
 
     def __init__(self) -> None:
         self.clients: set[Client] = set()
+        self._turn = asyncio.Lock()
 
     def on_topic(self, topic: str) -> list[Client]:
         return [client for client in self.clients if topic in client.topics]
 
     async def publish(self, topic: str, message: Message) -> int:
-        """Tell all on `topic`; the number of those who will hear it."""
-        return await self._tell(self.on_topic(topic), message)
+        """Tell all who hear `topic`, and say how many they are."""
+        async with self._turn:
+            return await tell(self.on_topic(topic), message)
 
     async def send_to_user(self, user_id: int, message: Message) -> int:
         """Tell all sockets of one user; 0 when none is open in this process."""
-        found = [client for client in self.clients if client.user_id == user_id]
-        return await self._tell(found, message)
+        async with self._turn:
+            found = [client for client in self.clients if client.user_id == user_id]
+            return await tell(found, message)
 
-    async def _tell(self, clients: list[Client], message: Message) -> int:
-        text = json.dumps(message)
-        for client in clients:
-            client.put(text)
-        await asyncio.sleep(0)  # the writers' turn, else a burst fills the queues
-        return len(clients)
+
+async def tell(clients: list[Client], message: Message) -> int:
+    text = json.dumps(message)
+    for client in clients:
+        client.put(text)
+    await asyncio.sleep(0)  # the writers' turn: each sends one message
+    return len(clients)

@@ -1,6 +1,6 @@
 """Topics: a client hears those that it subscribes to, if it may."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter
@@ -8,10 +8,11 @@ from quart import Blueprint, Quart, current_app, g
 
 from ..authentication import Caller
 from .conversation import converse, current_hub
-from .hub import Client
+from .hub import Client, tell
 
 TOPICS_PER_CLIENT = 50
 pubsub = Blueprint("pubsub", __name__)
+MayUse = Callable[[Caller, str], Awaitable[bool]]
 Topic = Annotated[str, Field(pattern=r"^[a-z0-9._-]{1,50}$")]
 
 
@@ -31,14 +32,12 @@ COMMAND = TypeAdapter[Subscribe | Publish](
 )
 
 
-def may_use_topic(caller: Caller, topic: str) -> bool:
+async def may_use_topic(caller: Caller, topic: str) -> bool:
     """All topics are for all who are logged in, but `user.7` is for user 7 alone."""
     return not topic.startswith("user.") or topic == f"user.{caller.user_id}"
 
 
-def register_pubsub(
-    app: Quart, may_use: Callable[[Caller, str], bool] = may_use_topic
-) -> None:
+def register_pubsub(app: Quart, may_use: MayUse = may_use_topic) -> None:
     app.extensions["may_use_topic"] = may_use
     app.register_blueprint(pubsub)
 
@@ -51,19 +50,19 @@ async def topics() -> None:
 async def obey(client: Client, command: Subscribe | Publish) -> None:
     topic = command.topic
     reply: dict[str, Any] = {"topic": topic}
-    if not current_app.extensions["may_use_topic"](g.caller, topic):
-        client.tell(reply | {"type": "error", "detail": "not allowed"})
+    if not await current_app.extensions["may_use_topic"](g.caller, topic):
+        await tell([client], reply | {"type": "error", "detail": "not allowed"})
     elif isinstance(command, Publish):
         message = {"type": "message", "user": g.caller.username, "text": command.text}
         await current_hub().publish(topic, reply | message)
     elif command.type == "who":
         users = sorted({other.user_id for other in current_hub().on_topic(topic)})
-        client.tell(reply | {"type": "present", "users": users})
+        await tell([client], reply | {"type": "present", "users": users})
     elif command.type == "unsubscribe":
         client.topics.discard(topic)
-        client.tell(reply | {"type": "unsubscribed"})
+        await tell([client], reply | {"type": "unsubscribed"})
     elif len(client.topics) >= TOPICS_PER_CLIENT:
-        client.tell(reply | {"type": "error", "detail": "too many topics"})
+        await tell([client], reply | {"type": "error", "detail": "too many topics"})
     else:
         client.topics.add(topic)
-        client.tell(reply | {"type": "subscribed"})
+        await tell([client], reply | {"type": "subscribed"})
