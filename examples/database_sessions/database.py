@@ -1,65 +1,47 @@
-"""One engine, and sessions that read one snapshot or commit at their end."""
+"""Sessions that read one snapshot, or commit when their block ends."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from quart import Quart, current_app
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import (
-    AsyncEngine,
-    AsyncSession,
-    async_sessionmaker,
-    create_async_engine,
-)
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from ..database_errors import connect, http_errors
-from ..database_locking import SNAPSHOT, prepare_sqlite
+from ..database_locking import open_engines
 from .models import Base
-
-DRIVER_ARGUMENTS = {
-    "postgresql": {"timeout": 5, "command_timeout": 10},
-    "sqlite": {"timeout": 10},
-}
-
-
-def open_engine(url: str) -> AsyncEngine:
-    """`url` starts with postgresql+asyncpg:// or sqlite+aiosqlite:///file."""
-    engine = create_async_engine(
-        url,
-        connect_args=DRIVER_ARGUMENTS[url.partition("+")[0]],
-        hide_parameters=True,  # no values of users in logs
-        pool_pre_ping=True,
-        pool_timeout=10,
-    )
-    if engine.dialect.name == "sqlite":
-        prepare_sqlite(engine)
-    return engine
 
 
 class Database:
     """Its errors are HTTP errors: 503 when it is away or too slow, 409, 400."""
 
-    def __init__(self, url: str) -> None:
-        self.engine = open_engine(url)
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+    def __init__(self, url: str, pool_size: int = 10, timeout: float = 10) -> None:
+        self.reader, self.writer = open_engines(url, pool_size, timeout)
+        self._reading = async_sessionmaker(self.reader, expire_on_commit=False)
+        self._writing = async_sessionmaker(self.writer, expire_on_commit=False)
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncSession, None]:
-        """A session for SELECT that sees the database as it was at its start."""
-        async with http_errors(), self._sessions() as session:
-            await connect(session, **SNAPSHOT[self.engine.dialect.name])
+        """All its SELECTs see the database as it was at the first one."""
+        async with http_errors(), self._reading() as session:
+            await connect(session)
             yield session
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncSession, None]:
-        """A session that commits at its end, and rolls back when the block raises."""
-        async with http_errors(), self._sessions.begin() as session:
+        """Commit when the block ends, roll back when it raises or is cancelled."""
+        async with http_errors(), self._writing.begin() as session:
             await connect(session)
             yield session
 
-    async def check(self) -> None:
-        async with self.engine.connect() as connection:
-            await connection.execute(text("SELECT 1"))
+    async def create_tables(self) -> None:
+        """For the example; production runs `alembic upgrade head` before it starts."""
+        async with self.writer.begin() as connection:
+            await connection.run_sync(Base.metadata.create_all)
+
+    async def close(self) -> None:
+        await self.reader.dispose()
+        await self.writer.dispose()
 
 
 def register_database(app: Quart, url: str) -> None:
@@ -67,23 +49,26 @@ def register_database(app: Quart, url: str) -> None:
     async def open_database() -> AsyncGenerator[None, None]:
         database = app.extensions["database"] = Database(url)
         try:
-            async with database.engine.begin() as connection:
-                await connection.run_sync(Base.metadata.create_all)
+            await database.create_tables()
             yield
         finally:
-            await database.engine.dispose()
+            await database.close()
 
 
-async def check_database() -> None:
+def current_database() -> Database:
     database: Database = current_app.extensions["database"]
-    await database.check()
+    return database
 
 
 def reading() -> AbstractAsyncContextManager[AsyncSession]:
-    database: Database = current_app.extensions["database"]
-    return database.reading()
+    return current_database().reading()
 
 
 def writing() -> AbstractAsyncContextManager[AsyncSession]:
-    database: Database = current_app.extensions["database"]
-    return database.writing()
+    return current_database().writing()
+
+
+async def check_database() -> None:
+    """Raise when the database cannot answer."""
+    async with reading() as session:
+        await session.execute(text("SELECT 1"))

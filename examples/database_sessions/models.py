@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import DateTime, ForeignKey, String, TypeDecorator
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -13,7 +13,9 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_result_value(self, value: Any, dialect: Any) -> datetime | None:
+    def process_result_value(
+        self, value: datetime | None, dialect: Any
+    ) -> datetime | None:
         return value.replace(tzinfo=UTC) if value and not value.tzinfo else value
 
 
@@ -35,3 +37,5 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(
         UtcDateTime, default=lambda: datetime.now(UTC)
     )
+
+    inviter: Mapped["User | None"] = relationship(remote_side=[id], lazy="raise")

@@ -1,65 +1,32 @@
 """Sessions and engines that lose, leak or half-write data."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 from quart import Quart, g
-from sqlalchemy import Connection, ForeignKey, event, select
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import ForeignKey, select
 from sqlalchemy.ext.asyncio import (
-    AsyncEngine,
     AsyncSession,
     async_sessionmaker,
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from examples.database_sessions.database import Member
+from examples.database_sessions.models import User
 
-
-def default_engine(database_url: str) -> AsyncEngine:
-    return create_async_engine(database_url)
-
-
-def begin_deferred(database_url: str) -> AsyncEngine:
-    engine = create_async_engine(database_url)
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def leave_begin_to_us(connection: DBAPIConnection, _: object) -> None:
-        connection.isolation_level = None
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
-
-    return engine
-
-
-def memory_engine() -> AsyncEngine:
-    return create_async_engine("sqlite+aiosqlite://")
+Sessions = async_sessionmaker[AsyncSession]
 
 
 def engine_at_import(database_url: str) -> Quart:
     app = Quart(__name__)
-    engine = create_async_engine(database_url, pool_size=1, max_overflow=0)
-    app.extensions["reader"] = async_sessionmaker(engine, expire_on_commit=False)
-
-    @app.get("/members")
-    async def list_members() -> list[str]:
-        async with app.extensions["reader"]() as session:
-            return list(await session.scalars(select(Member.email)))
-
+    engine = create_async_engine(database_url)
+    app.extensions["sessions"] = async_sessionmaker(engine, expire_on_commit=False)
     return app
 
 
-def expiring_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
-    return async_sessionmaker(engine)
-
-
-def commit_in_teardown(app: Quart) -> None:
+def commit_in_teardown(app: Quart, sessions: Sessions) -> None:
     @app.before_request
     async def open_session() -> None:
-        g.session = app.extensions["writer"]()
+        g.session = sessions()
 
     @app.teardown_request
     async def close_session(error: BaseException | None) -> None:
@@ -68,25 +35,37 @@ def commit_in_teardown(app: Quart) -> None:
         await g.session.close()
 
 
-async def commit_and_refresh(session: AsyncSession, email: str) -> Member:
-    member = Member(email=email)
-    session.add(member)
-    await session.commit()
-    await session.refresh(member)
-    return member
+async def shared_session(session: AsyncSession, ids: list[int]) -> list[User]:
+    return await asyncio.gather(*(session.get_one(User, key) for key in ids))
 
 
-async def shared_session(session: AsyncSession, ids: list[int]) -> list[Member]:
-    return await asyncio.gather(*(session.get_one(Member, key) for key in ids))
-
-
-class _Base(DeclarativeBase):
+class Base(DeclarativeBase):
     pass
 
 
-class LazyMember(_Base):
-    __tablename__ = "members"
+class LazyUser(Base):
+    __tablename__ = "users"
+
     id: Mapped[int] = mapped_column(primary_key=True)
-    email: Mapped[str] = mapped_column(unique=True)
-    friend_id: Mapped[int | None] = mapped_column(ForeignKey("members.id"))
-    friend: Mapped["LazyMember | None"] = relationship(remote_side=[id])
+    username: Mapped[str]
+    invited_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    inviter: Mapped["LazyUser | None"] = relationship(remote_side=[id])
+
+
+def to_dict(user: LazyUser) -> dict[str, str | None]:
+    inviter = user.inviter.username if user.inviter else None
+    return {"username": user.username, "invited_by": inviter}
+
+
+async def commit_inside(sessions: Sessions) -> int | None:
+    async with sessions.begin() as session:
+        session.add(User(username="ada", email="ada@example.com", password_hash="-"))
+        await session.commit()
+        return await session.scalar(select(User.id))
+
+
+async def expired(session: AsyncSession) -> dict[str, str]:
+    user = User(username="ada", email="ada@example.com", password_hash="-")
+    session.add(user)
+    await session.commit()
+    return {"username": user.username}
