@@ -52,6 +52,7 @@ def server_config(bind: str) -> Config:
         websocket_max_message_size=64 * 1024,
         websocket_ping_interval=20,  # proxies close what is idle for a minute
     )
+    config.access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(L)s'  # no referer
     if logging.getLogger().handlers:  # logging is configured: use its format
         config.accesslog = logging.getLogger("hypercorn.access")
         config.errorlog = logging.getLogger("hypercorn.error")

@@ -39,7 +39,7 @@ class Part:
 
 PARTS = {
     "background_tasks": Part(
-        "the welcome mail, reports with a status, a timer", tests=("test_mail",)
+        "the welcome mail, reports with a status", tests=("test_mail",)
     ),
     "lifespan": Part("/live and /ready"),
     "structured_logging": Part(

@@ -70,11 +70,15 @@ async def read_beat(reader: asyncio.StreamReader) -> None:
 async def until_refused(address: str) -> None:
     host, port = address.split(":")
     async with asyncio.timeout(20):
-        with suppress(ConnectionRefusedError):
-            while True:
+        while True:
+            try:
                 _, writer = await asyncio.open_connection(host, int(port))
                 writer.close()
                 await asyncio.sleep(0.01)
+            except ConnectionRefusedError:
+                return
+            except ConnectionResetError:  # it was waiting to be accepted
+                continue
 
 
 def bound() -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Feed each socket from a bounded queue of its own, so that nobody waits for anybody.
+"""Feed each socket from a bounded queue of its own: nobody waits for anybody.
 
 Try:
     python -c "import json; from examples.authentication import Tokens; from websockets.sync.client import connect; ada = {'Authorization': 'Bearer ' + Tokens(['$TOKEN_KEY']).issue(1, 'ada')}; chat = connect('ws://127.0.0.1:8000/ws/chat', additional_headers=ada, legacy=True); chat.send(json.dumps({'text': 'hello'})); print(chat.recv(5)); chat.close()"
