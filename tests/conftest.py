@@ -31,10 +31,8 @@ def postgres_server() -> Iterator[Postgres]:
 
 @pytest.fixture
 def postgres_url(postgres_server: Postgres) -> str:
-    """An empty database of the test's own."""
-    name = f"test_{secrets.token_hex(6)}"
-    postgres_server.create_database(name)
-    return postgres_server.url_of(name)
+    """An empty schema of the test's own."""
+    return postgres_server.create_schema(f"test_{secrets.token_hex(6)}")
 
 
 @pytest.fixture

@@ -51,7 +51,9 @@ def run_tests(folder: Path) -> None:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
-    "parts", [[], *([part] for part in PARTS), PARTS], ids=lambda parts: "+".join(parts)
+    "parts",
+    [[], *([part] for part in PARTS), PARTS],
+    ids=lambda parts: "+".join(parts) or "whole",
 )
 def test_what_it_writes_passes_its_tests(parts: list[str], tmp_path: Path) -> None:
     run_tests(make(tmp_path, *without(parts)))

@@ -42,16 +42,29 @@ async def server(database_url: str) -> AsyncIterator[Server]:
 
 @pytest.fixture
 async def client(server: Server) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=server.url(""), timeout=30) as client:
+    async with open_client(server) as client:
         yield client
 
 
+def open_client(server: Server) -> httpx2.AsyncClient:
+    """A connection for each request: the server closes those that idle."""
+    limits = httpx2.Limits(max_keepalive_connections=0)
+    return httpx2.AsyncClient(base_url=server.url(""), timeout=30, limits=limits)
+
+
 async def log_in(client: httpx2.AsyncClient, user: Mapping[str, str]) -> dict[str, str]:
-    """Register and log in; the header that opens the rest."""
+    """Register, and log in."""
     created = await client.post("/users", json=user)
     assert created.status_code == 201, created.text
-    credentials = {name: user[name] for name in ("username", "password")}
-    answer = await client.post("/auth/login", json=credentials)
+    return await credentials(client, user)
+
+
+async def credentials(
+    client: httpx2.AsyncClient, user: Mapping[str, str]
+) -> dict[str, str]:
+    """Log in; the header that opens the rest."""
+    given = {name: user[name] for name in ("username", "password")}
+    answer = await client.post("/auth/login", json=given)
     assert answer.status_code == 200, answer.text
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
@@ -65,7 +78,18 @@ async def tell(socket: ClientConnection, **message: str) -> None:
     await socket.send(json.dumps(message))
 
 
-async def test_users_register_log_in_and_see_each_other(
+async def test_the_service_answers_its_users(
+    server: Server, client: httpx2.AsyncClient
+) -> None:
+    """One server for all of it, since each start costs seconds."""
+    await users_register_log_in_and_see_each_other(server, client)
+    ada, bob = await credentials(client, ADA), await credentials(client, BOB)
+    await bad_requests_are_problems(client, bob)
+    await what_one_says_in_the_chat_all_hear(server, client, ada)
+    await topics_are_subscribed_and_granted(server, ada)
+
+
+async def users_register_log_in_and_see_each_other(
     server: Server, client: httpx2.AsyncClient
 ) -> None:
     created = await client.post("/users", json={**ADA, "bio": "Counts."})
@@ -91,12 +115,12 @@ async def test_users_register_log_in_and_see_each_other(
     assert "a mail of 13 characters" in server.log
 
 
-async def test_bad_requests_are_problems(
-    server: Server, client: httpx2.AsyncClient
+async def bad_requests_are_problems(
+    client: httpx2.AsyncClient, bob: dict[str, str]
 ) -> None:
-    bob = await log_in(client, BOB)
     duplicate = await client.post("/users", json=BOB)
-    unknown = await client.post("/users", json={**ADA, "invited_by": 99})
+    eve = {**ADA, "username": "eve", "email": "eve@example.com"}
+    unknown = await client.post("/users", json={**eve, "invited_by": 99})
     invalid = await client.post("/users", json={**ADA, "password": "pw-4711"})
     as_text = await client.post("/users", content=json.dumps(ADA))
     missing = await client.get("/users/99", headers=bob)
@@ -133,11 +157,9 @@ async def test_a_crash_is_a_problem_and_a_traceback_with_the_id(
     assert "password123" not in server.log
 
 
-async def test_what_one_says_in_the_chat_all_hear(
-    server: Server, client: httpx2.AsyncClient
+async def what_one_says_in_the_chat_all_hear(
+    server: Server, client: httpx2.AsyncClient, ada: dict[str, str]
 ) -> None:
-    ada = await log_in(client, ADA)
-    await log_in(client, BOB)
     cookie = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
     browser = {"Cookie": cookie, "Origin": ORIGIN}
     address = server.ws_url("/ws/chat")
@@ -167,10 +189,9 @@ async def test_what_one_says_in_the_chat_all_hear(
         assert refusal.value.response.status_code == status
 
 
-async def test_topics_are_subscribed_and_granted(
-    server: Server, client: httpx2.AsyncClient
+async def topics_are_subscribed_and_granted(
+    server: Server, ada: dict[str, str]
 ) -> None:
-    ada = await log_in(client, ADA)
     async with connect(server.ws_url("/ws/pubsub"), additional_headers=ada) as socket:
         await tell(socket, type="subscribe", topic="news")
         assert (await hear(socket))["type"] == "subscribed"
@@ -217,7 +238,7 @@ async def drive_through_an_outage(database: Postgres) -> None:
     env = environment(database.url_of("postgres"))
     async with (
         running("examples", env=env) as server,
-        httpx2.AsyncClient(base_url=server.url(""), timeout=30) as client,
+        open_client(server) as client,
     ):
         ada = await log_in(client, ADA)
         assert (await client.get("/ready")).status_code == 200

@@ -297,6 +297,38 @@ async def test_the_app_closes_after_the_last_request() -> None:
     assert log == ["open", "report started", "report ended", "close"]
 
 
+async def test_a_request_that_outlasts_the_drain_is_cut_before_the_app_closes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def leave_this_test_alone() -> None:
+        """The real one cancels every task of the loop."""
+
+    monkeypatch.setattr(serving, "DRAIN_SECONDS", 0.01)
+    monkeypatch.setattr(serving, "drop_connections", leave_this_test_alone)
+    log: list[str] = []
+    app = Quart("acme")
+    journal(app, log)
+
+    @app.get("/report")
+    async def report() -> str:
+        log.append("report started")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            log.append("report cut")
+        return "never"
+
+    bind, address = bound()
+    server = asyncio.create_task(serve_until_closed(app, serving.server_config(bind)))
+    _, writer = await send(address, "/report")
+    await until(log, "report started")
+    closing_event(app).set()
+    await asyncio.wait_for(server, 20)
+    writer.close()
+    assert log == ["open", "report started", "report cut", "close"]
+    assert [one for one in caplog.messages if CUT.search(one)]
+
+
 def test_the_server_logs_like_the_app_where_logging_is_configured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

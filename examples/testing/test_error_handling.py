@@ -10,7 +10,7 @@ async def test_a_crash_is_logged_once_and_leaks_nothing(
     app.testing = True
 
     @app.get("/crash")
-    async def crash() -> None:
+    async def crash() -> str:
         raise RuntimeError("postgresql://app:hunter2@db is down")
 
     response = await app.test_client().get("/crash")

@@ -31,8 +31,8 @@ class Postgres:
             self.port = probe.getsockname()[1]
         self.process: subprocess.Popen[bytes] | None = None
 
-    def url_of(self, database: str) -> str:
-        return f"postgresql+asyncpg://tests@127.0.0.1:{self.port}/{database}"
+    def url_of(self, database: str, user: str = "tests") -> str:
+        return f"postgresql+asyncpg://{user}@127.0.0.1:{self.port}/{database}"
 
     @property
     def _address(self) -> list[str]:
@@ -87,8 +87,13 @@ class Postgres:
             time.sleep(0.05)
         raise RuntimeError((self.folder / "log").read_text())
 
-    def create_database(self, name: str) -> None:
-        self._run("createdb", "-U", "tests", *self._address, name).check_returncode()
+    def create_schema(self, name: str) -> str:
+        """The URL of an empty schema with a role of its own: quicker than a database."""
+        role = f"CREATE ROLE {name} SUPERUSER LOGIN"
+        script = f"{role}; CREATE SCHEMA AUTHORIZATION {name}"
+        options = ["-q", "-U", "tests", *self._address, "-c", script, "postgres"]
+        self._run("psql", *options).check_returncode()
+        return self.url_of("postgres", name)
 
     def stop(self) -> None:
         """Stop fast: open connections are ended at once."""
