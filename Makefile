@@ -3,10 +3,11 @@ VENV ?= .venv
 LOCK ?= requirements.lock
 BIN = $(VENV)/bin
 
-.PHONY: help install test lint fix serve bench lock
+.PHONY: help install test coverage lint fix serve bench lock
 help:
 	@echo 'make install                   put the skill where the agents on this machine look for it'
 	@echo 'make test                      set up $(VENV) and run every test'
+	@echo 'make coverage                  the same, and count the statements and branches that ran'
 	@echo 'make lint                      check code, types, snippets, links and figures'
 	@echo 'make fix                       format, and copy the snippets into the pages'
 	@echo 'make serve                     run the whole service and say how to try it'
@@ -24,7 +25,10 @@ $(VENV)/ready: $(LOCK)
 	@touch $@
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+
+coverage:
+	@$(MAKE) --no-print-directory test ARGS='--cov --cov-report=term $(ARGS)'
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -6,26 +6,23 @@ import os
 import statistics
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any, cast
 
-import jwt
 from quart import Quart, websocket
-from quart.sessions import SecureCookieSessionInterface
 from websockets.asyncio.client import ClientConnection, connect
 
-from benchmarks.measure import Figure, ratios
-from tests.support.memory import peak_mb
+from benchmarks.measure import Figure, frozen_heap, ratios
+from benchmarks.service import SERVICE, bearer, serving
+from tests.support.memory import forget_peak, peak_mb
 from tests.support.raw_client import RawClient, frame, raw_client
-from tests.support.server import Server, hypercorn, running
+from tests.support.server import Server
 
 CLIENTS = 100
 MESSAGES = 100
 FLOOD_MB = 100
-KEY = "k" * 32
-ORIGIN = "https://app.example"
-ENV = {"SECRET_KEY": KEY, "CORS_ORIGINS": ORIGIN}
+FLOOD_SECONDS = 10
 
 
 def plain_loop() -> Quart:
@@ -33,7 +30,7 @@ def plain_loop() -> Quart:
     app = Quart(__name__)
     clients = set()
 
-    @app.websocket("/ws/feed")
+    @app.websocket("/ws/pubsub")
     async def feed() -> None:
         client = cast(Any, websocket)._get_current_object()
         await websocket.accept()
@@ -61,18 +58,8 @@ def deaf() -> Quart:
     return app
 
 
-def cookie(member: str) -> dict[str, str]:
-    app = Quart(__name__)
-    app.secret_key = KEY
-    serializer = SecureCookieSessionInterface().get_signing_serializer(app)
-    if serializer is None:
-        raise RuntimeError("the session cookie cannot be signed")
-    value = serializer.dumps({"member": member, "topics": ["news"]})
-    return {"Cookie": f"session={value}"}
-
-
-def command(kind: str, text: str = "") -> str:
-    return json.dumps({"type": kind, "topic": "news", "text": text})
+def command(kind: str, **more: str) -> str:
+    return json.dumps({"type": kind, "topic": "news", **more})
 
 
 class Room:
@@ -86,12 +73,11 @@ class Room:
         """Seconds until each client has read it."""
 
         async def read(client: ClientConnection) -> float:
-            while text not in await client.recv():
-                pass
+            await until_heard(client, text)
             return time.perf_counter() - started
 
         started = time.perf_counter()
-        await self.clients[number % CLIENTS].send(command("publish", text))
+        await self.clients[number % CLIENTS].send(command("publish", text=text))
         return await asyncio.gather(*(read(client) for client in self.clients))
 
     async def publish_all(self, size: int) -> list[float]:
@@ -112,6 +98,12 @@ class Room:
         return statistics.quantiles(await self.publish_all(4_000), n=100)[98]
 
 
+async def until_heard(client: ClientConnection, text: str) -> None:
+    async with asyncio.timeout(60):
+        while text not in await client.recv():
+            pass
+
+
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process (Linux)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -125,24 +117,22 @@ async def room(server: Server) -> AsyncGenerator[Room, None]:
         for number in range(CLIENTS):
             client = await stack.enter_async_context(
                 connect(
-                    server.ws_url("/ws/feed"),
-                    origin=ORIGIN,  # type: ignore[arg-type]
-                    additional_headers=cookie(f"member{number}"),
+                    server.ws_url("/ws/pubsub"),
+                    additional_headers=bearer(1 + number),
                     compression=None,
                 )
             )
             await client.send(command("subscribe"))
+            await until_heard(client, "subscribe")
             clients.append(client)
-        opened = Room(server, clients)
-        await opened.publish(0, "everybody is here")
-        yield opened
+        yield Room(server, clients)
 
 
 @asynccontextmanager
 async def stalled(server: Server) -> AsyncGenerator[RawClient, None]:
     """A client that subscribes and never reads."""
-    headers = {**cookie("stalled"), "Origin": ORIGIN}
-    client = await raw_client(server.address, "/ws/feed", headers, stalled=True)
+    headers = bearer(1 + CLIENTS)
+    client = await raw_client(server.address, "/ws/pubsub", headers, stalled=True)
     with closing(client):
         await client.send(frame(command("subscribe").encode()))
         yield client
@@ -163,8 +153,8 @@ async def interleaved(
 
 async def broadcasts(rounds: int) -> list[Figure]:
     async with (
-        running("examples.websocket_broadcast", env=ENV) as do,
-        hypercorn("benchmarks.sockets:plain_loop()") as plain,
+        serving() as do,
+        serving("benchmarks.sockets:plain_loop()") as plain,
         room(do) as hub,
         room(plain) as loop,
     ):
@@ -180,10 +170,12 @@ async def broadcasts(rounds: int) -> list[Figure]:
         async def p99_stalled() -> AsyncGenerator[float, None]:
             while True:
                 async with stalled(do):
-                    yield await hub.p99()
+                    value = await hub.p99()
+                yield value
 
         spent = await interleaved(rounds, lambda: cpu(hub), lambda: cpu(loop))
-        late = await interleaved(rounds, p99_stalled, p99)
+        with frozen_heap():
+            late = await interleaved(rounds, p99_stalled, p99)
     return [
         Figure(
             "broadcast to 100, CPU per delivery", "plain loop", ratios(*spent), 1.35
@@ -193,30 +185,28 @@ async def broadcasts(rounds: int) -> list[Figure]:
 
 
 async def flood(target: str) -> float:
-    """How many MB more the server has needed at most."""
-    async with hypercorn(target, env=ENV) as server:
+    """How many MB more the server has needed at most.
+
+    The brake lets the client send a few messages a second, hence the limit in time.
+    """
+    async with serving(target) as server:
+        forget_peak(server.process.pid)
         before = peak_mb(server.process.pid)
-        headers = {**token(), "Origin": ORIGIN}
-        client = await raw_client(server.address, "/ws/chat", headers)
-        with closing(client):
-            await client.flood(b"x" * 4_000, FLOOD_MB * 1_000_000)
+        client = await raw_client(server.address, "/ws/chat", bearer(1))
+        with closing(client), suppress(TimeoutError):
+            async with asyncio.timeout(FLOOD_SECONDS):
+                await client.flood(b"x" * 4_000, FLOOD_MB * 1_000_000)
         return peak_mb(server.process.pid) - before
-
-
-def token() -> dict[str, str]:
-    now = int(time.time())
-    claims = {"sub": "ada", "aud": "chat", "iat": now, "exp": now + 900}
-    return {"Authorization": f"Bearer {jwt.encode(claims, KEY, 'HS256')}"}
 
 
 async def figures(rounds: int) -> list[Figure]:
     table = await broadcasts(rounds)
-    targets = ("examples.websockets:create_app()", "benchmarks.sockets:deaf()")
+    targets = (SERVICE, "benchmarks.sockets:deaf()")
     grown = [[await flood(target) for target in targets] for _ in range(rounds)]
     do, dont = (list(values) for values in zip(*grown, strict=True))
-    sent = f"{FLOOD_MB} MB sent"
+    sent = f"{FLOOD_MB} MB or {FLOOD_SECONDS} s of sending"
     return [
         *table,
         Figure("memory a flood costs", sent, do, 20, "MB"),
-        Figure("the same, handler not receiving", sent, dont, None, "MB"),
+        Figure("the same, not receiving and no brake", sent, dont, None, "MB"),
     ]

@@ -102,12 +102,13 @@ def open_views(app: Quart) -> set[asyncio.Task[Any]]:
 
 async def drain(server: asyncio.Task[None], views: set[asyncio.Task[Any]]) -> None:
     """Wait for the server, but not for connections in which no view runs."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_SECONDS):
-            await asyncio.wait({server}, timeout=CUT_SECONDS)
-            while views:
-                await asyncio.wait(set(views))
-            await asyncio.wait({server}, timeout=CUT_SECONDS)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + DRAIN_SECONDS
+    await asyncio.wait({server}, timeout=CUT_SECONDS)
+    while views and loop.time() < end:
+        await asyncio.wait(set(views), timeout=end - loop.time())
+    if not views:
+        await asyncio.wait({server}, timeout=CUT_SECONDS)
 
 
 def without_lifespan(app: Quart) -> ASGIFramework:

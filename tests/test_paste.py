@@ -2,7 +2,6 @@
 
 import ast
 import asyncio
-import os
 import re
 import sys
 from functools import cache
@@ -12,6 +11,7 @@ import pytest
 import serve
 from lint_skill import Document, Skill
 
+from tests.support.environment import bare_environment
 from tests.support.server import running
 from tests.support.shell import run
 
@@ -123,7 +123,7 @@ async def test_the_tests_of_the_pages_pass_where_they_are_pasted(
         "-p",
         "no:cacheprovider",
         cwd=tmp_path,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        env=bare_environment(),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -304,6 +304,7 @@ async def test_a_request_that_outlasts_the_drain_is_cut_before_the_app_closes(
         """The real one cancels every task of the loop."""
 
     monkeypatch.setattr(serving, "DRAIN_SECONDS", 0.01)
+    monkeypatch.setattr(serving, "CUT_SECONDS", 0.01)
     monkeypatch.setattr(serving, "drop_connections", leave_this_test_alone)
     log: list[str] = []
     app = Quart("acme")
