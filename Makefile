@@ -25,7 +25,7 @@ $(VENV)/ready: $(LOCK)
 	@touch $@
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 coverage:
 	@$(MAKE) --no-print-directory test ARGS='--cov --cov-report=term $(ARGS)'

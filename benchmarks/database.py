@@ -222,9 +222,4 @@ async def figures(rounds: int) -> list[Figure]:
         print(MISSING, file=sys.stderr)
         return table
     with postgres() as server:
-
-        def new_database(name: str) -> str:
-            server.create_database(name)
-            return server.url_of(name)
-
-        return table + await on_postgres(rounds, new_database)
+        return table + await on_postgres(rounds, server.create_schema)

@@ -87,9 +87,6 @@ class Postgres:
             time.sleep(0.05)
         raise RuntimeError((self.folder / "log").read_text())
 
-    def create_database(self, name: str) -> None:
-        self._run("createdb", "-U", "tests", *self._address, name).check_returncode()
-
     def create_schema(self, name: str) -> str:
         """The URL of an empty schema and its own role; a database takes longer."""
         role = f"CREATE ROLE {name} SUPERUSER LOGIN"

@@ -42,7 +42,7 @@ class Server:
                 self._ready.set()
         self._ready.set()
 
-    async def wait_until_ready(self, seconds: float = 20) -> None:
+    async def wait_until_ready(self, seconds: float = 60) -> None:
         async with asyncio.timeout(seconds):
             await self._ready.wait()
         if not self.address:
