@@ -2,7 +2,7 @@
 
 import ast
 
-from .module import Module
+from .quart import Module
 
 COROUTINE_METHODS = {"close", "send", "throw"}
 READERS = {"json.dumps", "json.loads", "quart.json.dumps", "quart.jsonify"}

@@ -13,7 +13,8 @@ from pathlib import Path
 from platform import python_version
 from typing import NamedTuple
 
-from .module import Module
+from .deployment import STARTS_APP, TextFile
+from .quart import Module
 
 MAX_BYTES = 2_000_000
 MAX_CONTEXT = 2_000
@@ -36,6 +37,7 @@ EXCLUDED = {
     "site-packages",
     "venv",
 }
+PROJECT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
 BUILDS_APP = re.compile(r"\b(Quart|Blueprint)\s*[()]")
 SERVING_HOOK = re.compile(r"\.(before|while)_(app_)?serving\b")
 OWN_HOOK = re.compile(r"^@\w+\.(before|while)_(app_)?serving\b", re.M)
@@ -65,8 +67,13 @@ class Project:
         roots = [*paths]
         excluded = {*EXCLUDED, *exclude}
         self.unread: list[Unread] = []
-        files = [*find(roots, excluded, self.unread)]
+        found = [*find(roots, excluded, self.unread)]
+        files = [file for file in found if not STARTS_APP.search(file.name)]
+        self.texts = [*texts(found)]
+        self.left_out: list[str] = []
         self.modules = [*parsed(files, self.unread)]
+        for module in self.modules:
+            module.inner = inner_path(module.file, roots)
         given = {os.path.realpath(file) for file in files}
         around = islice(find(surroundings(roots), excluded, []), MAX_CONTEXT)
         self.context = [
@@ -101,6 +108,22 @@ class Project:
         for module in joined:
             module.in_app = True
             module.index()
+        if builders:
+            self._say_what_is_left_out(mixed, joined)
+
+    def _say_what_is_left_out(self, mixed: set[str], joined: set[Module]) -> None:
+        """Beside another framework only what imports Quart itself is judged."""
+        for folder in sorted(mixed):
+            out = [
+                module
+                for module in self.modules
+                if top_folder(module.file) == folder and module not in joined
+            ]
+            if out:
+                self.left_out.append(
+                    f"{folder}: another framework is imported there too, so "
+                    f"{len(out)} files that do not import quart were not judged"
+                )
 
     def _imports(self, module: Module) -> Iterator[Module]:
         """The modules of this code base that `module` imports."""
@@ -190,7 +213,8 @@ def inside(folder: Path, excluded: set[str], *, is_root: bool) -> list[Path]:
     return [
         folder / name
         for name in sorted(found, reverse=True)
-        if name not in excluded and (name.endswith(".py") or found[name].is_dir())
+        if name not in excluded
+        and (name.endswith(".py") or STARTS_APP.search(name) or found[name].is_dir())
     ]
 
 
@@ -217,6 +241,30 @@ def parsed(files: Iterable[Path], unread: list[Unread]) -> Iterator[Module]:
                 unread.append(Unread(str(file), 1, "nested too deeply to parse"))
             except (OSError, ValueError) as error:
                 unread.append(Unread(str(file), 1, reason_of(error)))
+
+
+def texts(files: Iterable[Path]) -> Iterator[TextFile]:
+    """The files that start an app, of those whose folder or parents hold Python."""
+    for file in files:
+        if STARTS_APP.search(file.name):
+            try:
+                text = file.read_text("utf-8")
+            except (OSError, ValueError):
+                continue
+            yield TextFile(file, str(file), text)
+
+
+def inner_path(file: Path, roots: Iterable[Path]) -> str:
+    """The path below the project: below its root, or below the package's parent."""
+    real = Path(os.path.realpath(file))
+    for folder in real.parents:
+        if any((folder / mark).exists() for mark in PROJECT_MARKS):
+            return real.relative_to(folder).as_posix()
+    for root in roots:
+        base = Path(os.path.realpath(root))
+        if base.is_dir() and base in real.parents:
+            return real.relative_to(base).as_posix()
+    return real.relative_to(Path(top_folder(file)).parent).as_posix()
 
 
 def read(file: Path) -> str:
