@@ -1,0 +1,97 @@
+"""Each rule's example: wrong is found and fails as it says, right is clean and works."""
+
+import asyncio
+import importlib
+import re
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from check_app.cli import RULES
+from check_app.engine.report import example_of, judge
+from check_app.engine.rule import Rule
+from quart import Quart
+
+from tests.support.versions import QUART_0_23
+
+every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=list(RULES))
+VERBS = ("get", "post", "put", "patch", "delete")
+
+
+@every_rule
+def test_the_wrong_example_is_found_where_it_says(rule: Rule) -> None:
+    found = {one.line for one in judge(example_of(rule), [rule])}
+    assert found
+    assert found <= rule.found_at
+
+
+@every_rule
+def test_the_right_example_is_clean(rule: Rule) -> None:
+    found = [*judge(example_of(rule, rule.right), RULES.values())]
+    assert found == []
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Import an example in a folder of its own, as a module of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = {*sys.modules}
+
+    def load(code: str) -> types.ModuleType:
+        (tmp_path / "claimed.py").write_text(code)
+        sys.modules.pop("claimed", None)
+        importlib.invalidate_caches()
+        return importlib.import_module("claimed")
+
+    yield load
+    for name in {*sys.modules} - before:
+        if name == "claimed":
+            del sys.modules[name]
+
+
+async def outcome(expression: str, code: str, load: Any) -> str:
+    """A status, the repr of a value, or the name of the exception that came."""
+    try:
+        if expression == "import":
+            load(code)
+            return "imported"
+        module = load(code)
+        app = next((v for v in vars(module).values() if isinstance(v, Quart)), None)
+        names = {**vars(module), "asyncio": asyncio}
+        async with asyncio.timeout(10):
+            if app is None:
+                value = eval(expression, names)
+                return repr(await value if asyncio.iscoroutine(value) else value)
+            async with app.test_app():
+                if expression == "start":
+                    return "started"
+                client = app.test_client()
+                names |= {verb: getattr(client, verb) for verb in VERBS}
+                value = eval(expression, names | {"client": client})
+                value = await value if asyncio.iscoroutine(value) else value
+                return str(getattr(value, "status_code", repr(value)))
+    except Exception as error:
+        return type(error).__name__
+
+
+CLAIM = re.compile(r"(?:(?P<line>0\.2[23]): )?(?P<expression>.+) -> (?P<outcome>.+)")
+
+
+@every_rule
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+async def test_the_claim_holds(rule: Rule, load: Any) -> None:
+    if rule.runs.startswith("fragment: "):
+        return
+    claim = CLAIM.fullmatch(rule.runs)
+    assert claim, f"{rule.id}: runs is {rule.runs!r}"
+    expected = claim["outcome"].split(" | ")
+    if claim["line"] in {None, "0.23" if QUART_0_23 else "0.22"}:
+        assert await outcome(claim["expression"], rule.wrong, load) in expected
+    right = await outcome(claim["expression"], rule.right, load)
+    assert right not in expected
+    assert not right.startswith("5")
+    assert not right.endswith("Error")
