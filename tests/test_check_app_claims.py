@@ -1,5 +1,6 @@
 """Each rule's example: wrong is found and fails as it says, right is clean and works."""
 
+import ast
 import asyncio
 import importlib
 import re
@@ -53,7 +54,14 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             del sys.modules[name]
 
 
-async def outcome(expression: str, code: str, load: Any) -> str:
+async def value_of(expression: str, names: dict[str, Any]) -> Any:
+    """`await` may stand in the expression; what it gives is awaited too."""
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    value = eval(compile(expression, "runs", "eval", flags), names)
+    return await value if asyncio.iscoroutine(value) else value
+
+
+async def outcome(expression: str, code: str, load: Any, logged: Any) -> str:
     """A status, the repr of a value, or the name of the exception that came."""
     try:
         if expression == "import":
@@ -61,18 +69,16 @@ async def outcome(expression: str, code: str, load: Any) -> str:
             return "imported"
         module = load(code)
         app = next((v for v in vars(module).values() if isinstance(v, Quart)), None)
-        names = {**vars(module), "asyncio": asyncio}
+        names = {**vars(module), "asyncio": asyncio, "logged": logged}
         async with asyncio.timeout(10):
             if app is None:
-                value = eval(expression, names)
-                return repr(await value if asyncio.iscoroutine(value) else value)
+                return repr(await value_of(expression, names))
             async with app.test_app():
                 if expression == "start":
                     return "started"
                 client = app.test_client()
                 names |= {verb: getattr(client, verb) for verb in VERBS}
-                value = eval(expression, names | {"client": client})
-                value = await value if asyncio.iscoroutine(value) else value
+                value = await value_of(expression, names | {"client": client})
                 return str(getattr(value, "status_code", repr(value)))
     except Exception as error:
         return type(error).__name__
@@ -83,15 +89,25 @@ CLAIM = re.compile(r"(?:(?P<line>0\.2[23]): )?(?P<expression>.+) -> (?P<outcome>
 
 @every_rule
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-async def test_the_claim_holds(rule: Rule, load: Any) -> None:
+async def test_the_claim_holds(
+    rule: Rule, load: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`logged()` in an expression is the list of what was logged."""
     if rule.runs.startswith("fragment: "):
         return
     claim = CLAIM.fullmatch(rule.runs)
     assert claim, f"{rule.id}: runs is {rule.runs!r}"
     expected = claim["outcome"].split(" | ")
+
+    async def ran(code: str) -> str:
+        caplog.clear()
+        return await outcome(
+            claim["expression"], code, load, lambda: [*caplog.messages]
+        )
+
     if claim["line"] in {None, "0.23" if QUART_0_23 else "0.22"}:
-        assert await outcome(claim["expression"], rule.wrong, load) in expected
-    right = await outcome(claim["expression"], rule.right, load)
+        assert await ran(rule.wrong) in expected
+    right = await ran(rule.right)
     assert right not in expected
     assert not right.startswith("5")
     assert not right.endswith("Error")
