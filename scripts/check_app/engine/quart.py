@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 
 from .kinds import Kinds
 from .scopes import FUNCTIONS, Function
-from .words import VERBS
+from .words import ERROR_HOOKS, LOG_LEVELS, LOGGER_NAME, VERBS
 
 
 class Route(NamedTuple):
@@ -20,6 +20,31 @@ class Route(NamedTuple):
     @property
     def is_websocket(self) -> bool:
         return self.verb == "websocket"
+
+
+class ErrorHandler(NamedTuple):
+    """What `app.errorhandler` or `app.register_error_handler` is given.
+
+    `kind` is the dotted name of the error, or its status; `place` the function for a
+    decorator, else the call.
+    """
+
+    function: Function | None
+    call: ast.Call
+    error: ast.expr
+    kind: str
+    owner: ast.expr
+    app: ast.AST | None
+    place: ast.AST
+
+    def may_share_app(self, other: "ErrorHandler") -> bool:
+        """Unless the apps of both are known, and are two."""
+        return self.app is other.app or None in {self.app, other.app}
+
+    @property
+    def arguments(self) -> list[ast.arg]:
+        spec = self.function.args if self.function else ast.arguments([], [])
+        return [*spec.posonlyargs, *spec.args]
 
 
 class Module(Kinds):
@@ -84,9 +109,72 @@ class Module(Kinds):
                 func = cast("ast.Call", decorator).func if called else decorator
                 match func:
                     case ast.Attribute(value=owner, attr=attr) if attr in names:
-                        unknown = self.only_quart and not self.kind(owner)
-                        if unknown or self.is_app(owner):
+                        if self._may_be_app(owner):
                             yield function, decorator
+
+    def _may_be_app(self, owner: ast.expr) -> bool:
+        return self.is_app(owner) or (self.only_quart and not self.kind(owner))
+
+    @cached_property
+    def error_handlers(self) -> list[ErrorHandler]:
+        """By decorator, by a call of the decorator, by `register_error_handler`."""
+        found = []
+        for function, decorator in self.hooks(*ERROR_HOOKS):
+            match decorator:
+                case ast.Call(func=ast.Attribute(value=owner), args=[error]):
+                    found.append(
+                        self._error_handler(owner, error, decorator, function, function)
+                    )
+        for call in self.nodes(ast.Call):
+            match call:
+                case ast.Call(
+                    func=ast.Call(
+                        func=ast.Attribute(value=owner, attr=attr), args=[error]
+                    ),
+                    args=[given],
+                ) if attr in ERROR_HOOKS:
+                    pass
+                case ast.Call(
+                    func=ast.Attribute(value=owner, attr="register_error_handler"),
+                    args=[error, given],
+                ):
+                    pass
+                case _:
+                    continue
+            if self._may_be_app(owner):
+                called = self.local_function(given)
+                found.append(self._error_handler(owner, error, call, called, call))
+        return found
+
+    def _error_handler(
+        self,
+        owner: ast.expr,
+        error: ast.expr,
+        call: ast.Call,
+        function: Function | None,
+        place: ast.AST,
+    ) -> ErrorHandler:
+        status = self.value(error)
+        kind = str(status) if isinstance(status, int) else self.name(error)
+        app = None
+        if isinstance(owner, ast.Name):
+            match self.bindings(owner):
+                case [ast.Name() as bound]:
+                    app = bound
+        return ErrorHandler(function, call, error, kind, owner, app, place)
+
+    def log_level(self, call: ast.Call) -> str:
+        """The method of a logger that `call` calls, or an empty string."""
+        match call.func:
+            case ast.Attribute(value=ast.Call(func=made), attr=level):
+                is_logger = self.name(made) == "logging.getLogger"
+            case ast.Attribute(
+                value=ast.Name(id=name) | ast.Attribute(attr=name), attr=level
+            ):
+                is_logger = bool(LOGGER_NAME.match(name))
+            case _:
+                return ""
+        return level if is_logger and level in LOG_LEVELS else ""
 
     def builds_app(self, function: ast.AST | None) -> bool:
         """A factory: it makes the app itself."""
@@ -136,3 +224,18 @@ def argument(call: ast.Call, position: int | None, keyword: str) -> ast.expr | N
         found = call.args[position]
         return None if isinstance(found, ast.Starred) else found
     return None
+
+
+def parameters(function: Function | ast.Lambda) -> set[str]:
+    """The names of all parameters, `*args` and `**kwargs` included."""
+    spec = function.args
+    named = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs]
+    return {arg.arg for arg in [*named, spec.vararg, spec.kwarg] if arg}
+
+
+def mentions(node: ast.AST, *words: str) -> bool:
+    """Whether a name or an attribute in `node` is one of these words."""
+    return any(
+        getattr(part, "id", getattr(part, "attr", None)) in words
+        for part in ast.walk(node)
+    )

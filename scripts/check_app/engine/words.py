@@ -23,6 +23,16 @@ OTHER_FRAMEWORKS = {
 VERBS = {"route", "get", "post", "put", "patch", "delete", "websocket"}
 CLIENT_VERBS = {"get", "post", "put", "patch", "delete", "head", "options", "open"}
 
+ERROR_HOOKS = ("errorhandler", "app_errorhandler")
+PYDANTIC_ERRORS = {
+    "pydantic.ValidationError",
+    "pydantic.error_wrappers.ValidationError",
+    "pydantic_core.ValidationError",
+}
+SCHEMA_ERROR = "quart_schema.RequestSchemaValidationError"
+LOGGER_NAME = re.compile(r"^_*(.*_)?log(ger|ging)?$", re.IGNORECASE)
+LOG_LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
+
 CLIENT = "quart.testing.QuartClient"
 ASYNC_SESSION = "sqlalchemy.ext.asyncio.AsyncSession"
 ASYNC_CONNECTION = "sqlalchemy.ext.asyncio.AsyncConnection"
