@@ -1,12 +1,14 @@
-"""Each rule's example: wrong is found and fails as it says, right is clean and works."""
+"""Each rule's example: wrong is found and fails as said, right is clean and works."""
 
 import ast
 import asyncio
 import importlib
 import re
 import sys
+import tempfile
 import types
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,18 @@ from check_app.cli import RULES
 from check_app.engine.report import example_of, judge
 from check_app.engine.rule import Rule
 from quart import Quart
+from quart.datastructures import FileStorage
 
 from tests.support.versions import QUART_0_23
 
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=list(RULES))
+
+
+def upload(name: str) -> FileStorage:
+    """For `files={...}` of the test client."""
+    return FileStorage(BytesIO(b"text"), name)
+
+
 VERBS = ("get", "post", "put", "patch", "delete")
 
 
@@ -38,12 +48,13 @@ def test_the_right_example_is_clean(rule: Rule) -> None:
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Import an example in a folder of its own, as a module of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
     before = {*sys.modules}
 
     def load(code: str) -> types.ModuleType:
-        (tmp_path / "claimed.py").write_text(code)
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        monkeypatch.chdir(folder)
+        monkeypatch.syspath_prepend(str(folder))
+        (folder / "claimed.py").write_text(code)
         sys.modules.pop("claimed", None)
         importlib.invalidate_caches()
         return importlib.import_module("claimed")
@@ -69,7 +80,7 @@ async def outcome(expression: str, code: str, load: Any, logged: Any) -> str:
             return "imported"
         module = load(code)
         app = next((v for v in vars(module).values() if isinstance(v, Quart)), None)
-        names = {**vars(module), "asyncio": asyncio, "logged": logged}
+        names = {**vars(module), "asyncio": asyncio, "logged": logged, "upload": upload}
         async with asyncio.timeout(10):
             if app is None:
                 return repr(await value_of(expression, names))
