@@ -494,7 +494,8 @@ def is_text(module: Module, node: ast.expr) -> bool:
         case ast.BoolOp(values=[first, *_]):
             return is_text(module, first)
         case ast.Call(func=ast.Attribute(value=owner, attr="get"), keywords=given):
-            return is_texts(module, owner) and not given
+            converted = any(one.arg == "type" for one in given)
+            return is_texts(module, owner) and not converted
         case ast.Subscript(value=owner):
             return is_texts(module, owner)
     return False
