@@ -3,11 +3,13 @@
 import ast
 import asyncio
 import importlib
+import logging
 import re
 import sys
 import tempfile
 import types
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -72,7 +74,27 @@ async def value_of(expression: str, names: dict[str, Any]) -> Any:
     return await value if asyncio.iscoroutine(value) else value
 
 
-async def outcome(expression: str, code: str, load: Any, logged: Any) -> str:
+@contextmanager
+def own_logging(*, empty: bool) -> Iterator[None]:
+    """An example may configure logging; `empty` takes pytest's handlers away."""
+    root, known = logging.getLogger(), logging.Logger.manager.loggerDict
+    handlers, level, before = [*root.handlers], root.level, {*known}
+    loggers = [one for one in known.values() if isinstance(one, logging.Logger)]
+    disabled = {one: one.disabled for one in loggers}
+    if empty:
+        root.handlers.clear()
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for name in {*known} - before:
+            del known[name]
+        for logger, was in disabled.items():
+            logger.disabled = was
+
+
+async def outcome(expression: str, code: str, load: Any, output: dict[str, Any]) -> str:
     """A status, the repr of a value, or the name of the exception that came."""
     try:
         if expression == "import":
@@ -80,7 +102,7 @@ async def outcome(expression: str, code: str, load: Any, logged: Any) -> str:
             return "imported"
         module = load(code)
         app = next((v for v in vars(module).values() if isinstance(v, Quart)), None)
-        names = {**vars(module), "asyncio": asyncio, "logged": logged, "upload": upload}
+        names = {**vars(module), "asyncio": asyncio, "upload": upload, **output}
         async with asyncio.timeout(10):
             if app is None:
                 return repr(await value_of(expression, names))
@@ -101,20 +123,29 @@ CLAIM = re.compile(r"(?:(?P<line>0\.2[23]): )?(?P<expression>.+) -> (?P<outcome>
 @every_rule
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 async def test_the_claim_holds(
-    rule: Rule, load: Any, caplog: pytest.LogCaptureFixture
+    rule: Rule,
+    load: Any,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """`logged()` in an expression is the list of what was logged."""
+    """In an expression `logged()` has the records, and `printed()` what stands in
+    stderr when nobody else has configured logging."""
     if rule.runs.startswith("fragment: "):
         return
     claim = CLAIM.fullmatch(rule.runs)
     assert claim, f"{rule.id}: runs is {rule.runs!r}"
     expected = claim["outcome"].split(" | ")
 
+    expression = claim["expression"]
+    output = {
+        "logged": lambda: [*caplog.records],
+        "printed": lambda: capsys.readouterr().err,
+    }
+
     async def ran(code: str) -> str:
         caplog.clear()
-        return await outcome(
-            claim["expression"], code, load, lambda: [*caplog.messages]
-        )
+        with own_logging(empty="printed()" in expression):
+            return await outcome(expression, code, load, output)
 
     if claim["line"] in {None, "0.23" if QUART_0_23 else "0.22"}:
         assert await ran(rule.wrong) in expected

@@ -519,7 +519,7 @@ async def invalid(error):
     looked_at = str(given)
     looked_at == "a"
     with open(f"{given}") as file:
-        print(file, untyped)
+        print(file, untyped, unknown)
     return jsonify({"details": verr.errors()}), 400  # QP503
 ## input that the model hides
 from pydantic import BaseModel, ValidationError

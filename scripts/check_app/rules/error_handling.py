@@ -232,8 +232,6 @@ def reaches_client(module: Module, node: ast.AST, depth: int = 3) -> bool:
                 return depth > 0 and any(
                     reaches_client(module, use, depth - 1) for use in uses
                 )
-            case ast.stmt():
-                break
     return False
 
 
