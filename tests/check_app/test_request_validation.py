@@ -515,6 +515,39 @@ async def checked():
 async def kept():
     table = {"a": 1}
     return table[await request.json], table in [await request.json]
+## guards
+from pydantic import ValidationError
+
+@app.post("/a")
+async def unfit():
+    try:
+        data = await request.get_json()
+        return Note(**data)  # QP117
+    except ValidationError:
+        return "a", 400
+    except Exception:
+        return "a", 500
+
+@app.post("/b")
+async def ended():
+    try:
+        return (await request.get_json())["a"]  # QP117
+    finally:
+        print("a")
+
+@app.post("/c")
+async def fit():
+    try:
+        return (await request.get_json())["a"]
+    except (KeyError, TypeError):
+        return "a", 400
+
+@app.get("/d")
+async def unfit_for_text():
+    try:
+        return int(request.args["a"])  # QP121
+    except KeyError:
+        return "a", 400
 ## lists in forms
 from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, Field

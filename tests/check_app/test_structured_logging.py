@@ -141,6 +141,21 @@ def two():
         work()
     except Exception:
         log.error("no")
+## the last words
+import logging
+import sys
+
+try:
+    work()
+except Exception as error:
+    logging.critical("no: %s", error)
+    sys.exit(1)
+
+async def own(log):
+    try:
+        work()
+    except Exception as error:
+        await log.error("no: %s", error)
 ## secrets
 import logging
 
@@ -157,6 +172,7 @@ async def one():
     logging.info("%s %s", request.path, len(await request.get_data()))
     logging.info(f"{request.path}", dict(a=1), dict([1]))
     print(request.headers)
+    logging.debug(request.headers)
 ## secrets of websockets
 @app.websocket("/a")
 async def one():
@@ -215,6 +231,13 @@ def test_each_broad_class(name: str) -> None:
 def test_each_level(level: str) -> None:
     assert hasattr(logging.Logger, level)
     assert "QP516" in put_in("QP516", "log.error", f"log.{level}")
+
+
+@pytest.mark.parametrize("name", sorted(rules.ENDS))
+def test_each_end(name: str) -> None:
+    word = name.removeprefix("builtins.")
+    new = f"import os, sys\n        {word}(1)\n        return False"
+    assert "QP516" not in put_in("QP516", "return False", new)
 
 
 def test_the_configurations_exist() -> None:

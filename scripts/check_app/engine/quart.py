@@ -165,6 +165,8 @@ class Module(Kinds):
 
     def log_level(self, call: ast.Call) -> str:
         """The method of a logger that `call` calls, or an empty string."""
+        if isinstance(self.parent(call), ast.Await):
+            return ""
         match call.func:
             case ast.Attribute(value=ast.Call(func=made), attr=level):
                 is_logger = self.name(made) == "logging.getLogger"

@@ -27,6 +27,8 @@ WRAPPING = (
     "quart_rate_limiter.",
     "quart_schema.validate_",
 )
+MISS_TYPE_ERROR = {*PYDANTIC_ERRORS, "builtins.ValueError"}
+MISS_VALUE_ERROR = {*PYDANTIC_ERRORS, "builtins.KeyError", "builtins.TypeError"}
 VALIDATING_BY_HAND = {"model_validate", "parse_obj", "TypeAdapter"}
 TEXTS = {
     "quart.request.args",
@@ -345,9 +347,28 @@ def unchecked_json_body(module: Module, node: ast.Await) -> Found:
             | ast.AnnAssign(target=ast.Name() as name)
         ):
             uses = [*module.uses(name)]
-    guarded = any(module.within(one, *TRIES) for one in (node, *uses))
+    guarded = any(is_guarded(module, one, MISS_TYPE_ERROR) for one in (node, *uses))
     if uses and not guarded and all(is_read(module, use) for use in uses):
         yield uses[0], ""
+
+
+def is_guarded(module: Module, node: ast.AST, misses: set[str]) -> bool:
+    """A `try` takes the error, by a class that fits, and does not answer 500."""
+    for guard in module.ancestors(node):
+        for handler in guard.handlers if isinstance(guard, TRIES) else ():
+            caught = handler.type
+            kinds = caught.elts if isinstance(caught, ast.Tuple) else [caught]
+            fits = not misses.issuperset(map(module.name, kinds))
+            if fits and not any(map(is_server_error, ast.walk(handler))):
+                return True
+    return False
+
+
+def is_server_error(node: ast.AST) -> bool:
+    match node:
+        case ast.Return(value=ast.Tuple(elts=[_, ast.Constant(value=int(status)), *_])):
+            return status >= 500
+    return False
 
 
 def is_json_body(module: Module, node: ast.Await) -> bool:
@@ -468,13 +489,14 @@ def is_list(module: Module, annotation: ast.expr) -> bool:
 def argument_converted_by_hand(module: Module, node: ast.Call) -> Found:
     """With `type=` a wrong number is the default. `@validate_querystring` says 400."""
     name = module.name(node.func)
-    if name not in CONVERSIONS or len(node.args) != 1 or module.within(node, *TRIES):
+    if name not in CONVERSIONS or len(node.args) != 1:
         return
     handles_it = {"builtins.ValueError", "builtins.Exception"}
     serves = {*module.views, *module.websocket_handlers}
     if (
         module.function(node) in serves
         and is_text(module, node.args[0])
+        and not is_guarded(module, node, MISS_VALUE_ERROR)
         and not any(one.kind in handles_it for one in module.error_handlers)
     ):
         yield node, f"{name.removeprefix('builtins.')}(...)"

@@ -9,6 +9,7 @@ BEFORE_HOOKS = ("before_request", "before_websocket")
 BASIC, DICT = "logging.basicConfig", "logging.config.dictConfig"
 HANDLER_METHODS = {"addFilter", "setFormatter", "setLevel"}
 BROAD = {"builtins.Exception", "builtins.BaseException"}
+ENDS = {"builtins.SystemExit", "builtins.exit", "os._exit", "sys.exit"}
 WITHOUT_TRACEBACK = {"critical", "error"}
 SECRETS = {
     f"quart.{proxy}.{attr}"
@@ -269,7 +270,7 @@ def lost_traceback(module: Module, node: ast.ExceptHandler) -> Found:
     told = any(
         level == "exception" or mentions(call, "traceback")
         for call, level in levels.items()
-    ) or any(isinstance(part, ast.Raise) for part in parts)
+    ) or any(isinstance(part, ast.Raise) or module.name(part) in ENDS for part in parts)
     for call, level in levels.items():
         shown = any(one.arg == "exc_info" for one in call.keywords)
         names = [part.id for part in ast.walk(call) if isinstance(part, ast.Name)]
@@ -302,7 +303,7 @@ def lost_traceback(module: Module, node: ast.ExceptHandler) -> Found:
 )
 def secret_in_log(module: Module, node: ast.Call) -> Found:
     """A log is read, kept and copied by others than the database is."""
-    if module.log_level(node):
+    if module.log_level(node) not in {"", "debug"}:
         for given in [*node.args, *(one.value for one in node.keywords)]:
             if word := secret_of(module, given):
                 yield node, word.removeprefix("quart.")
