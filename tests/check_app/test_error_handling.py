@@ -91,26 +91,7 @@ async def helper():
     except:
         pass
 ## aborts
-from contextlib import asynccontextmanager
 from werkzeug.exceptions import HTTPException, NotFound
-
-@asynccontextmanager
-async def boundary():
-    try:
-        yield
-    except Exception as error:
-        raise RuntimeError from error
-
-@asynccontextmanager
-async def open_boundary():
-    yield
-
-@asynccontextmanager
-async def specific():
-    try:
-        yield
-    except ValueError:
-        pass
 
 @app.get("/a")
 async def one():
@@ -162,14 +143,14 @@ async def one():
 
 @app.get("/b")
 async def two():
-    async with boundary():
+    try:
         abort(404)  # QP504
-    async with open_boundary(), specific(), lock, unknown():
+    except:
+        pass
+    try:
         abort(404)
-    async with open_boundary():
-        abort(404)
-    with boundary() as area:
-        return "a"
+    except:
+        raise
 ## aborts at import
 try:
     abort(404)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ..engine.quart import Module, mentions, parameters
 from ..engine.rule import Found, Severity, rule
-from ..engine.scopes import FUNCTIONS, TRIES, Function
+from ..engine.scopes import CALLABLES, FUNCTIONS, TRIES, Function
 from ..engine.words import PYDANTIC_ERRORS
 
 CATCH_ALL = {"builtins.Exception", "builtins.BaseException"}
@@ -17,7 +17,7 @@ SENDING = ("quart.abort", "quart.websocket.send")
 HEADERS_KEPT = ("get_response", "get_headers", "headers", "response")
 INIT_WORDS = ("super", "args", "__init__")
 TEARDOWNS = ("teardown_appcontext", "teardown_request", "teardown_websocket")
-CONTEXT_FIRST = {
+CONTEXT_FIRST = {  # in Quart 0.23
     "dispatch_request",
     "dispatch_websocket",
     "do_teardown_appcontext",
@@ -239,7 +239,7 @@ def reaches_client(module: Module, node: ast.AST, depth: int = 3) -> bool:
     "QP504",
     "abort-swallowed",
     Severity.ERROR,
-    "`except {}` below catches the HTTPException that this raises, so the status is "
+    "`{}` below catches the HTTPException that this raises, so the status is "
     "lost; abort outside the `try`",
     on=(ast.Call, ast.Raise),
     runs='get("/members/8") -> 500',
@@ -278,27 +278,17 @@ def catcher(module: Module, node: ast.AST) -> str:
     """The blanket `except` that catches what `node` raises, or an empty string."""
     inner = node
     for ancestor in module.ancestors(node):
-        caught = ""
-        if isinstance(ancestor, (*FUNCTIONS, ast.Lambda)):
+        if isinstance(ancestor, CALLABLES):
             break
         if isinstance(ancestor, ast.Try) and inner in ancestor.body:
-            caught = blanket(module, ancestor)
-        elif isinstance(ancestor, ast.With | ast.AsyncWith) and inner in ancestor.body:
-            caught = boundary(module, ancestor)
-        if caught:
-            return caught.removeprefix("let through")
+            for handler in ancestor.handlers:
+                kind = module.name(handler.type)
+                if handler.type and mentions(handler.type, "HTTPException"):
+                    return ""
+                if handler.type is None or kind in CATCH_ALL:
+                    word = kind.replace("builtins.", "except ") or "except:"
+                    return "" if passes_on(handler) else word
         inner = ancestor
-    return ""
-
-
-def blanket(module: Module, block: ast.Try) -> str:
-    """The class that catches an HTTPException and keeps it, if one does."""
-    for handler in block.handlers:
-        if handler.type and mentions(handler.type, "HTTPException"):
-            return "let through"
-        kind = module.name(handler.type)
-        if kind in CATCH_ALL:
-            return "let through" if passes_on(handler) else kind[len("builtins.") :]
     return ""
 
 
@@ -308,23 +298,6 @@ def passes_on(handler: ast.ExceptHandler) -> bool:
         and (part.exc is None or getattr(part.exc, "id", "") == handler.name)
         for part in ast.walk(handler)
     )
-
-
-def boundary(module: Module, block: ast.With | ast.AsyncWith) -> str:
-    """What a context manager of this module catches around its `yield`."""
-    for item in block.items:
-        call = item.context_expr
-        manager = module.local_function(
-            call.func if isinstance(call, ast.Call) else None
-        )
-        for node in module.body(manager) if manager else ():
-            if isinstance(node, ast.Yield):
-                for guard in module.ancestors(node):
-                    if isinstance(guard, ast.Try) and (
-                        caught := blanket(module, guard)
-                    ):
-                        return caught
-    return ""
 
 
 @rule(

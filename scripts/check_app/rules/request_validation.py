@@ -581,24 +581,15 @@ def subclass_as_response(module: Module, node: ast.Return) -> Found:
                     yield node, sent.name
 
 
-def sent_class(module: Module, value: ast.expr) -> ast.ClassDef | None:
-    match value:
-        case ast.Tuple(elts=[first, *_]):
-            return sent_class(module, first)
-        case ast.Await(value=inner):
+def sent_class(module: Module, value: ast.expr | None) -> ast.ClassDef | None:
+    """The class of this module that is called, or that a function is said to return."""
+    match module.assigned(value) or value:
+        case ast.Tuple(elts=[inner, *_]) | ast.Await(value=inner):
             return sent_class(module, inner)
-        case ast.Name():
-            given = module.assigned(value)
-            return sent_class(module, given) if given else None
         case ast.Call(func=func):
-            match module.definition(func):
-                case ast.ClassDef() as made:
-                    return made
-                case (
-                    ast.FunctionDef(returns=returns)
-                    | ast.AsyncFunctionDef(returns=returns)
-                ):
-                    return module.local_class(returns)
+            made = module.definition(func)
+            returned = made.returns if isinstance(made, FUNCTIONS) else None
+            return module.local_class(returned or func)
     return None
 
 
