@@ -165,9 +165,10 @@ def becomes_path(module: Module, node: ast.AST) -> bool:
     on=ast.Attribute,
     runs='post("/reports", data=b"x" * 2_000) -> 413',
     example="""
-          from typing import Any
-
-          from quart import Quart, Request, request
+        + from typing import Any
+        +
+        - from quart import Quart, request
+        + from quart import Quart, Request, request
 
         + LARGER_BODIES = {"/reports": 100_000}
         +
