@@ -68,9 +68,9 @@ REQUIREMENTS = {
     "sqlalchemy": [
         "aiosqlite>=0.22",
         "asyncpg>=0.32",
-        "sqlalchemy[asyncio]>=2.1,<2.2",
+        "sqlalchemy[asyncio]>=2.1.9,<2.2",
     ],
-    "websockets": ["websockets>=17"],
+    "websockets": ["websockets>=17.4"],
     "httpx2": ["httpx2>=2.16"],
 }
 TOOLS = ["pytest>=9.2", "pytest-asyncio>=1.5"]
