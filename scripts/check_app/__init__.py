@@ -1,0 +1,1 @@
+"""Find the mistakes that Quart code is prone to, without importing it."""

@@ -1,0 +1,139 @@
+"""Find the mistakes that Quart code is prone to, without importing it.
+
+    python scripts/check_app src tests
+    python scripts/check_app --explain QP301
+
+Only files of a Quart app are judged: those that import quart (or quart_*), those that
+its modules import, and those that import its modules; also the files that start it
+(Dockerfile, Procfile, compose and unit files). A file named by itself is judged within
+its package. Ruff, where it is installed, adds its rules for async code.
+`# noqa: QP301` (or `# noqa`) at the end of a line silences what is found there.
+
+An error fails or lies, a warning loses data, leaks, hangs or blocks, a note hardens.
+A rule that fires more than five times is one line with a count; --json lists all.
+
+[tool.quart-patterns] in the pyproject.toml of the first PATH, or above it:
+    select = ["QP"]      ignore = ["QP505"]      exclude = ["migrations"]
+    per-file-ignores = {"tests/*" = ["QP4"]}
+
+Exit status: 0 no errors and warnings, 1 some, 2 wrong usage, nothing to check, or a
+file that could not be read or parsed. Where ruff is absent or fails, the report says
+so, and the status does not change.
+
+--json prints one object:
+    schema     2
+    findings   [{severity, path, line, column, id, message, page, source}], the worst
+               first; source is "check_app" or "ruff"
+    counts     {id: number} of all findings
+    not_shown  how many findings --limit keeps back
+    files      {checked, in_app, unread}
+    unread     [{path, line, reason}]
+    left_out   what was left out as another framework's
+    ruff       why its part is missing or incomplete, else null
+"""
+
+import argparse
+import gc
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import rules
+from .engine import ruff_bridge
+from .engine.configuration import Configuration, Unusable
+from .engine.project import Project
+from .engine.report import as_json, as_text, explain, report_on, table
+from .engine.rule import RULES
+
+__all__ = ["main", "rules"]
+
+
+def parser() -> argparse.ArgumentParser:
+    usage = argparse.ArgumentParser(
+        prog="check_app",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = usage.add_argument
+    add("paths", nargs="*", type=Path, metavar="PATH", help="files and folders")
+    add("--select", type=ids, default=[], help="only these: QP301,QP4,ASYNC")
+    add("--ignore", type=ids, default=[], help="all but these, in the same form")
+    add(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="leave out files and folders of this name, as .venv, build and the like "
+        "always are unless they are a PATH",
+    )
+    add("--limit", type=int, default=100, help="lines to show (100; 0: all)")
+    add("--json", action="store_true", help="print JSON, see above")
+    add("--explain", choices=sorted(RULES), metavar="ID", help="wrong, right and why")
+    add("--rules", action="store_true", help="print all rules as markdown tables")
+    return usage
+
+
+def ids(text: str) -> list[str]:
+    """Rule ids or their beginnings, separated by commas."""
+    found = [word for word in re.split(r"[,\s]+", text.upper()) if word]
+    for word in found:
+        if not known(word):
+            raise argparse.ArgumentTypeError(f"no rule has an id like {word}")
+    return found
+
+
+def known(word: str) -> bool:
+    codes = [*RULES, *ruff_bridge.PAGES]
+    return any(code.startswith(word) or word.startswith(code) for code in codes)
+
+
+def wanted(
+    configuration: Configuration, select: Sequence[str], ignore: Sequence[str]
+) -> Callable[[str, str], bool]:
+    """What the command line says comes before what the project says."""
+    chosen = tuple(select or configuration.select or [""])
+    ignored = (*ignore, *configuration.ignore)
+
+    def is_wanted(code: str, path: str) -> bool:
+        off = (*ignored, *configuration.ignored_in(path))
+        return code.startswith(chosen) and not code.startswith(off)
+
+    return is_wanted
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Syntax trees hold no garbage; looking for it takes longer than parsing."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    usage = parser()
+    given = usage.parse_args(arguments)
+    if given.explain:
+        sys.stdout.write(explain(RULES[given.explain]))
+        return 0
+    if given.rules:
+        sys.stdout.write(table())
+        return 0
+    if not given.paths:
+        usage.error("give at least one PATH, --explain ID or --rules")
+    try:
+        configuration = Configuration.of(given.paths[0], known)
+    except Unusable as error:
+        usage.error(str(error))
+    with no_collection():
+        project = Project(given.paths, [*given.exclude, *configuration.exclude])
+        report = report_on(project, wanted(configuration, given.select, given.ignore))
+    write = as_json if given.json else as_text
+    sys.stdout.write(write(report, given.limit or sys.maxsize))
+    if not report.checked:
+        names = ", ".join(map(str, given.paths))
+        print(f"no Python file under {names}: is the PATH right?", file=sys.stderr)
+    return report.status

@@ -1,0 +1,51 @@
+"""Files that start the app: Dockerfile, Procfile, compose files, units, scripts."""
+
+import ast
+import re
+from functools import cached_property
+from pathlib import Path
+
+STARTS_APP = re.compile(
+    r"^(.*\.)?(Dockerfile|Containerfile)(\..*)?$|^Procfile$|\.service$"
+    r"|^(docker-)?compose[\w.-]*\.ya?ml$|^\.env(\..*)?$|\.sh$"
+)
+
+
+class Line(ast.AST):
+    """One logical line, continuations joined; `lineno` is where it starts."""
+
+    def __init__(self, text: str, lineno: int) -> None:
+        super().__init__()
+        self.text = text
+        self.lineno = lineno
+        self.col_offset = 0
+
+
+class TextFile:
+    """Looks like a module to the rules, but has lines only."""
+
+    def __init__(self, file: Path, path: str, text: str) -> None:
+        self.file = file
+        self.path = path
+        self.text = text
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        found: list[Line] = []
+        open_line: Line | None = None
+        for number, text in enumerate(self.text.splitlines(), 1):
+            if open_line is None:
+                open_line = Line("", number)
+                found.append(open_line)
+            open_line.text += text.removesuffix("\\")
+            if not text.endswith("\\"):
+                open_line = None
+        return [line for line in found if not line.text.lstrip().startswith("#")]
+
+    def nodes(self, kind: type[ast.AST]) -> list[ast.AST]:
+        return [*self.lines] if kind is Line else []
+
+    def place(self, node: ast.AST) -> tuple[int, int]:
+        line = getattr(node, "lineno", 1)
+        first = self.text.splitlines()[line - 1]
+        return line, len(first) - len(first.lstrip()) + 1

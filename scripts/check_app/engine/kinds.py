@@ -1,0 +1,202 @@
+"""What class a value has, as far as the file tells."""
+
+import ast
+from functools import cached_property
+
+from .scopes import FUNCTIONS, Function, Scopes, canonical
+from .words import (
+    ALIASES,
+    APP_NAME,
+    CALLED,
+    FACTORY_NAME,
+    FROM_APP,
+    MAKERS,
+    RESULTS,
+)
+
+
+class Kinds(Scopes):
+    def definition(self, node: ast.AST | None) -> Function | ast.ClassDef | None:
+        """The function or class of this module that `node` names."""
+        found: list[ast.AST] = []
+        match node:
+            case ast.Name():
+                found = self.bindings(node)
+            case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=attr):
+                owner = self.within(node, ast.ClassDef)
+                found = [
+                    line
+                    for line in (owner.body if owner else [])
+                    if isinstance(line, FUNCTIONS) and line.name == attr
+                ]
+        match found:
+            case [ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() as one]:
+                return one
+        return None
+
+    def local_function(self, node: ast.AST | None) -> Function | None:
+        definition = self.definition(node)
+        return definition if isinstance(definition, FUNCTIONS) else None
+
+    def local_class(self, node: ast.AST | None) -> ast.ClassDef | None:
+        definition = self.definition(node)
+        return definition if isinstance(definition, ast.ClassDef) else None
+
+    def assigned(self, node: ast.AST | None) -> ast.expr | None:
+        """The value that `node` names, when one plain assignment gives it."""
+        if isinstance(node, ast.Name):
+            match self.bindings(node):
+                case [binding]:
+                    return self._assigned(binding)
+        return None
+
+    def _assigned(self, binding: ast.AST) -> ast.expr | None:
+        match self.parent(binding):
+            case ast.Assign(targets=targets, value=value) if binding in targets:
+                return value
+            case ast.AnnAssign(value=value):
+                return value
+            case ast.withitem(context_expr=value) | ast.NamedExpr(value=value):
+                return value
+        return None
+
+    def value(self, node: ast.AST | None) -> object:
+        """The constant that `node` is or names, else None."""
+        node = self.assigned(node) or node
+        return node.value if isinstance(node, ast.Constant) else None
+
+    def kind(self, node: ast.AST | None) -> str:
+        """The dotted name of the class of a value, or an empty string."""
+        if node is None:
+            return ""
+        if node not in self._kinds:
+            self._kinds[node] = ""
+            self._kinds[node] = self._kind(node)
+        return self._kinds[node]
+
+    def _kind(self, node: ast.AST) -> str:
+        match node:
+            case ast.Await(value=value):
+                return self.kind(value)
+            case ast.Name():
+                kinds = {self._bound_kind(binding) for binding in self.bindings(node)}
+                return kinds.pop() if len(kinds) == 1 else ""
+            case ast.Attribute(value=ast.Name(id="self"), attr=attr):
+                return self._attribute_kind(node, attr)
+            case ast.Call(func=ast.Attribute(value=owner, attr=attr) as func):
+                if attr in FROM_APP and self.is_app(owner):
+                    return FROM_APP[attr]
+                if result := RESULTS.get((self.kind(owner), attr)):
+                    return result
+                return self._called_kind(func)
+            case ast.Call(func=func):
+                return self._called_kind(func)
+        return ""
+
+    def _called_kind(self, func: ast.expr) -> str:
+        match self.definition(func):
+            case (
+                ast.FunctionDef(returns=returns) | ast.AsyncFunctionDef(returns=returns)
+            ):
+                return self._annotation_kind(returns)
+        return self.class_kind(func) or CALLED.get(self.kind(func), "")
+
+    def class_kind(self, base: ast.expr) -> str:
+        """The library's class that a class is or inherits from."""
+        if name := self.name(base):
+            return class_of(name)
+        owner = self.definition(base)
+        if not isinstance(owner, ast.ClassDef):
+            return ""
+        if owner not in self._kinds:
+            self._kinds[owner] = ""
+            known = map(self.class_kind, owner.bases)
+            self._kinds[owner] = next(filter(None, known), "")
+        return self._kinds[owner]
+
+    def _bound_kind(self, binding: ast.AST) -> str:
+        match binding:
+            case ast.arg(arg=name, annotation=annotation):
+                return self._annotation_kind(annotation) or self._fixture_kind(name)
+        match self.parent(binding):
+            case ast.AnnAssign(annotation=annotation):
+                return self._annotation_kind(annotation)
+        return self.kind(self._assigned(binding))
+
+    def _annotation_kind(self, annotation: ast.expr | None) -> str:
+        match annotation:
+            case ast.BinOp(left=left, right=ast.Constant(value=None)):
+                return self._annotation_kind(left)
+            case ast.Subscript(value=value):
+                return class_of(self.name(value))
+            case ast.Constant(value=str(text)):
+                return self._imported_class(text)
+        return self.class_kind(annotation) if annotation else ""
+
+    def _imported_class(self, text: str) -> str:
+        head, _, rest = text.partition(".")
+        for alias in self.nodes(ast.alias):
+            if head == alias.asname or head == alias.name.partition(".")[0]:
+                name = f"{self._bound_name(alias)}.{rest}"
+                return class_of(canonical(name.rstrip(".")))
+        return ""
+
+    def _fixture_kind(self, name: str) -> str:
+        for fixture in self.fixtures:
+            if fixture.name == name:
+                for node in self.body(fixture):
+                    if isinstance(node, ast.Return | ast.Yield) and node.value:
+                        return self.kind(node.value)
+        return ""
+
+    def _attribute_kind(self, node: ast.Attribute, attr: str) -> str:
+        owner = self.within(node, ast.ClassDef)
+        kinds = set()
+        for target, value in self.assignments:
+            match target:
+                case ast.Attribute(value=ast.Name(id="self"), attr=name):
+                    if name == attr and self.within(target, ast.ClassDef) is owner:
+                        kinds.add(self.kind(value))
+        return kinds.pop() if len(kinds) == 1 else ""
+
+    # What the two need to know of Quart and pytest
+
+    @property
+    def only_quart(self) -> bool:
+        """Whether a name that looks like an app can be taken for a Quart app."""
+        return self.in_app and not self.imports_other_framework
+
+    def is_app(self, node: ast.AST) -> bool:
+        """A Quart app or blueprint, known or named like one."""
+        if kind := self.kind(node):
+            return kind.endswith(("Quart", "Blueprint", "quart.testing.TestApp"))
+        if self.name(node) == "quart.current_app":
+            return True
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name):
+                return self.only_quart and bool(APP_NAME.match(name))
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+                return self.only_quart and bool(FACTORY_NAME.search(name))
+        return False
+
+    @cached_property
+    def fixtures(self) -> list[Function]:
+        return [
+            function
+            for function in self.functions
+            if {self.decorator_name(node) for node in function.decorator_list}
+            & {"pytest.fixture", "pytest_asyncio.fixture"}
+        ]
+
+    def decorator_name(self, decorator: ast.expr) -> str:
+        match decorator:
+            case ast.Call(func=func):
+                return self.name(func)
+        return self.name(decorator)
+
+
+def class_of(name: str) -> str:
+    """What a call of `name` makes, when that is a class or makes a known kind."""
+    if name in MAKERS or name.rpartition(".")[2][:1].isupper():
+        return ALIASES.get(name, name)
+    return ""

@@ -1,0 +1,327 @@
+"""The files of a code base: found, read, and joined to the Quart app they make up."""
+
+import configparser
+import os
+import re
+import stat
+import tomllib
+import warnings
+from collections.abc import Iterable, Iterator
+from importlib.util import decode_source
+from itertools import islice
+from pathlib import Path
+from platform import python_version
+from typing import NamedTuple
+
+from .deployment import STARTS_APP, TextFile
+from .quart import Module
+
+MAX_BYTES = 2_000_000
+MAX_CONTEXT = 2_000
+EXCLUDED = {
+    ".eggs",
+    ".git",
+    ".hg",
+    ".hypothesis",
+    ".mypy_cache",
+    ".nox",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".svn",
+    ".tox",
+    ".venv",
+    "__pycache__",
+    "build",
+    "dist",
+    "node_modules",
+    "site-packages",
+    "venv",
+}
+PROJECT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
+BUILDS_APP = re.compile(r"\b(Quart|Blueprint)\s*[()]")
+SERVING_HOOK = re.compile(r"\.(before|while)_(app_)?serving\b")
+OWN_HOOK = re.compile(r"^@\w+\.(before|while)_(app_)?serving\b", re.M)
+PYTEST_FILES = {
+    "pytest.toml": "pytest",
+    ".pytest.toml": "pytest",
+    "pytest.ini": "pytest",
+    ".pytest.ini": "pytest",
+    "pyproject.toml": "tool.pytest.ini_options",
+    "tox.ini": "pytest",
+    "setup.cfg": "tool:pytest",
+}
+
+
+class Unread(NamedTuple):
+    """A file that was not checked, and why."""
+
+    path: str
+    line: int
+    reason: str
+
+
+class Project:
+    """`modules` are the files to report on, `context` those that only explain them."""
+
+    def __init__(self, paths: Iterable[Path], exclude: Iterable[str] = ()) -> None:
+        roots = [*paths]
+        excluded = {*EXCLUDED, *exclude}
+        self.unread: list[Unread] = []
+        found = [*find(roots, excluded, self.unread)]
+        files = [file for file in found if not STARTS_APP.search(file.name)]
+        self.texts = [*texts(found)]
+        self.left_out: list[str] = []
+        self.modules = [*parsed(files, self.unread)]
+        for module in self.modules:
+            module.inner = inner_path(module.file, roots)
+        given = {os.path.realpath(file) for file in files}
+        around = islice(find(surroundings(roots), excluded, []), MAX_CONTEXT)
+        self.context = [
+            *parsed(
+                (file for file in around if os.path.realpath(file) not in given), []
+            )
+        ]
+        self._files = {
+            os.path.splitext(os.path.realpath(module.file))[0]: module
+            for module in [*self.context, *self.modules]
+        }
+        self._places = {
+            place for name in self._files for place in [name, *parents(name)]
+        }
+        self._join()
+        for module in self.modules:
+            self._describe_tests(module)
+
+    def _join(self) -> None:
+        """Mark the modules that import Quart, are imported by its app, or import it."""
+        modules = [*self._files.values()]
+        mixed = {top_folder(m.file) for m in modules if m.imports_other_framework}
+        plain = {m for m in modules if top_folder(m.file) not in mixed}
+        builders = {m for m in modules if m.imports_quart and BUILDS_APP.search(m.text)}
+        joined = {m for m in modules if m.imports_quart}
+        reached = [*builders]
+        while reached:
+            new = {*self._imports(reached.pop())} & plain - joined
+            joined |= new
+            reached += new
+        joined |= {m for m in plain if not builders.isdisjoint(self._imports(m))}
+        for module in joined:
+            module.in_app = True
+            module.index()
+        if builders:
+            self._say_what_is_left_out(mixed, joined)
+
+    def _say_what_is_left_out(self, mixed: set[str], joined: set[Module]) -> None:
+        """Beside another framework only what imports Quart itself is judged."""
+        for folder in sorted(mixed):
+            out = [
+                module
+                for module in self.modules
+                if top_folder(module.file) == folder and module not in joined
+            ]
+            if out:
+                self.left_out.append(
+                    f"{folder}: another framework is imported there too, so "
+                    f"{len(out)} files that do not import quart were not judged"
+                )
+
+    def _imports(self, module: Module) -> Iterator[Module]:
+        """The modules of this code base that `module` imports."""
+        here = os.path.dirname(os.path.realpath(module.file))
+        for node in module.imports:
+            base = getattr(node, "module", None) or ""
+            level = getattr(node, "level", 0)
+            for alias in node.names:
+                name = f"{base}.{alias.name}"
+                parts = [part for part in name.split(".") if part]
+                for place in self._import_places(here, parts[0], level):
+                    for end in range(1, len(parts) + 1):
+                        path = os.path.join(place, *parts[:end])
+                        for candidate in (path, os.path.join(path, "__init__")):
+                            if found := self._files.get(candidate):
+                                yield found
+
+    def _import_places(self, here: str, head: str, level: int) -> Iterator[str]:
+        above = [here, *parents(here)]
+        if level:
+            yield from above[level - 1 : level]
+            return
+        for folder in above:
+            for place in (folder, os.path.join(folder, "src")):
+                if os.path.join(place, head) in self._places:
+                    yield place
+
+    def _describe_tests(self, module: Module) -> None:
+        folder = os.path.dirname(os.path.realpath(module.file))
+        if not module.in_app:
+            return
+        if "fixture" in module.text:
+            module.asyncio_mode = asyncio_mode(folder)
+        if ".test_client" not in module.text and "test_app" not in module.text:
+            return
+        conftests = [
+            os.path.join(above, "conftest") for above in [folder, *parents(folder)]
+        ]
+        tests = [module, *filter(None, map(self._files.get, conftests))]
+        starts = any("test_app" in test.text for test in tests)
+        seen = {*tests}
+        while tests:
+            new = {*self._imports(tests.pop())} - seen
+            seen |= new
+            tests += new
+        hooks = {
+            hook[1]
+            for one in seen
+            for hook in (SERVING_HOOK if one is not module else OWN_HOOK).finditer(
+                one.text
+            )
+        }
+        module.skips_lifespan = bool(hooks) and not starts
+        module.serves_generators = "while" in hooks
+
+
+def find(
+    roots: Iterable[Path], excluded: set[str], unread: list[Unread]
+) -> Iterator[Path]:
+    """Every Python file below the roots, each once; a root is never excluded."""
+    seen: set[object] = set()
+    for root in roots:
+        stack = [root]
+        while stack:
+            here = stack.pop()
+            try:
+                status = here.stat()
+                if stat.S_ISDIR(status.st_mode):
+                    if (place := (status.st_dev, status.st_ino)) not in seen:
+                        seen.add(place)
+                        stack += inside(here, excluded, is_root=here == root)
+                elif not stat.S_ISREG(status.st_mode):
+                    unread.append(Unread(str(here), 1, "not a regular file"))
+                elif (real := os.path.realpath(here)) not in seen:
+                    seen.add(real)
+                    yield here
+            except OSError as error:
+                unread.append(Unread(str(here), 1, reason_of(error)))
+
+
+def inside(folder: Path, excluded: set[str], *, is_root: bool) -> list[Path]:
+    """The folders and Python files of a folder, the last one first."""
+    with os.scandir(folder) as entries:
+        found = {entry.name: entry for entry in entries}
+    if "pyvenv.cfg" in found and not is_root:
+        return []
+    return [
+        folder / name
+        for name in sorted(found, reverse=True)
+        if name not in excluded
+        and (name.endswith(".py") or STARTS_APP.search(name) or found[name].is_dir())
+    ]
+
+
+def surroundings(roots: Iterable[Path]) -> Iterator[Path]:
+    """Where the code stands that a file or folder, named by itself, belongs to."""
+    for root in roots:
+        folder = top_folder(root)
+        if is_package(folder):
+            yield Path(folder)
+        elif root.is_file():
+            yield from root.absolute().parent.glob("*.py")
+
+
+def parsed(files: Iterable[Path], unread: list[Unread]) -> Iterator[Module]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for file in files:
+            try:
+                yield Module(file, str(file), read(file))
+            except SyntaxError as error:
+                reason = f"Python {python_version()} cannot parse it: {error.msg}"
+                unread.append(Unread(str(file), error.lineno or 1, reason))
+            except (RecursionError, MemoryError):
+                unread.append(Unread(str(file), 1, "nested too deeply to parse"))
+            except (OSError, ValueError) as error:
+                unread.append(Unread(str(file), 1, reason_of(error)))
+
+
+def texts(files: Iterable[Path]) -> Iterator[TextFile]:
+    """The files that start an app, of those whose folder or parents hold Python."""
+    for file in files:
+        if STARTS_APP.search(file.name):
+            try:
+                text = file.read_text("utf-8")
+            except (OSError, ValueError):
+                continue
+            yield TextFile(file, str(file), text)
+
+
+def inner_path(file: Path, roots: Iterable[Path]) -> str:
+    """The path below the project: below its root, or below the package's parent."""
+    real = Path(os.path.realpath(file))
+    for folder in real.parents:
+        if any((folder / mark).exists() for mark in PROJECT_MARKS):
+            return real.relative_to(folder).as_posix()
+    for root in roots:
+        base = Path(os.path.realpath(root))
+        if base.is_dir() and base in real.parents:
+            return real.relative_to(base).as_posix()
+    return real.relative_to(Path(top_folder(file)).parent).as_posix()
+
+
+def read(file: Path) -> str:
+    with file.open("rb") as source:
+        data = source.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"larger than {MAX_BYTES:,} bytes")
+    if b"\0" in data:
+        raise ValueError("not text: it holds a null byte")
+    return decode_source(data)
+
+
+def reason_of(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def parents(path: str) -> Iterator[str]:
+    while (above := os.path.dirname(path)) != path:
+        yield above
+        path = above
+
+
+def is_package(folder: str) -> bool:
+    return os.path.isfile(os.path.join(folder, "__init__.py"))
+
+
+def top_folder(path: Path) -> str:
+    """The outermost package around a file or folder, else the folder itself."""
+    real = os.path.realpath(path)
+    folder = real if os.path.isdir(real) else os.path.dirname(real)
+    while is_package(folder) and is_package(os.path.dirname(folder)):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def asyncio_mode(folder: str) -> str | None:
+    """What pytest's nearest configuration says, `strict` when it says nothing."""
+    for place in [folder, *parents(folder)]:
+        for name, section in PYTEST_FILES.items():
+            settings = pytest_settings(os.path.join(place, name), section)
+            if settings is not None:
+                forced = "asyncio-mode=auto" in str(settings.get("addopts"))
+                return "auto" if forced else str(settings.get("asyncio_mode", "strict"))
+    return None
+
+
+def pytest_settings(file: str, section: str) -> dict[str, object] | None:
+    """The settings in one section of a file, or None where there are none."""
+    try:
+        text = Path(file).read_text("utf-8")
+        if file.endswith(".toml"):
+            found: object = tomllib.loads(text)
+            for key in section.split("."):
+                found = found.get(key) if isinstance(found, dict) else None
+            return found if isinstance(found, dict) else None
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read_string(text)
+        return dict(parser[section]) if parser.has_section(section) else None
+    except (OSError, ValueError, configparser.Error):
+        return None

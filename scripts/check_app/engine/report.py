@@ -1,0 +1,235 @@
+"""Findings: judged, silenced, sorted by severity, and printed as text or JSON."""
+
+import json
+import re
+import tokenize
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from io import StringIO
+from pathlib import Path
+from typing import NamedTuple
+
+from . import ruff_bridge
+from .deployment import TextFile
+from .project import Project, Unread
+from .quart import Module
+from .rule import RULES, Rule, Severity, Source, walk
+
+NOQA = re.compile(r"#\s*noqa\b(?:\s*:\s*([A-Z]+\d+(?:[,\s]+[A-Z]+\d+)*))?", re.I)
+FOLDED = 5
+
+
+class Finding(NamedTuple):
+    """The fields are those of --json; columns count from 1."""
+
+    severity: Severity
+    path: str
+    line: int
+    column: int
+    id: str
+    message: str
+    page: str
+    source: str = "check_app"
+
+    @property
+    def order(self) -> tuple[int, str, int, int, str]:
+        return self.severity.rank, self.path, self.line, self.column, self.id
+
+
+class Report(NamedTuple):
+    """`ruff` says why Ruff's part is missing; it is empty when nothing is."""
+
+    findings: list[Finding]
+    unread: list[Unread]
+    left_out: list[str]
+    checked: int
+    in_app: int
+    ruff: str
+
+    @property
+    def status(self) -> int:
+        if self.unread or not self.checked:
+            return 2
+        grave = any(one.severity is not Severity.NOTE for one in self.findings)
+        return 1 if grave else 0
+
+
+def report_on(project: Project, wanted: Callable[[str, str], bool]) -> Report:
+    """`wanted` tells whether a path is to be judged by the rule of an id."""
+    modules = [module for module in project.modules if module.in_app]
+    findings: list[Finding] = []
+    unread = [*project.unread]
+    sources: list[Source] = [*modules, *project.texts]
+    for source in sources:
+        rules = [one for one in RULES.values() if wanted(one.id, source.path)]
+        try:
+            findings += judge(source, rules)
+        except RecursionError:
+            unread.append(Unread(source.path, 1, "nested too deeply to check"))
+    found, problem = ruff_bridge.run(modules)
+    builtin = {(one.path, one.line): one.id for one in findings}
+    for module, line, column, code, text in found:
+        twin = ruff_bridge.ALSO_OURS.get(code, "")
+        doubled = builtin.get((module.path, line), "-") in twin
+        if wanted(code, module.path) and not doubled:
+            page = page_path(ruff_bridge.page_of(code))
+            place = (module.path, line, column)
+            severity = Severity.WARNING
+            findings.append(Finding(severity, *place, code, text, page, "ruff"))
+    findings.sort(key=lambda one: one.order)
+    checked = len(project.modules) + len(project.texts) + len(project.unread)
+    left_out = project.left_out
+    return Report(findings, sorted(unread), left_out, checked, len(modules), problem)
+
+
+def judge(source: Source, rules: Iterable[Rule]) -> Iterator[Finding]:
+    found = {
+        Finding(
+            rule.severity,
+            source.path,
+            *source.place(node),
+            rule.id,
+            rule.say(word),
+            page_path(rule.page),
+        )
+        for rule, node, word in walk(source, rules)
+    }
+    silent = silenced(source.text) if found else {}
+    for finding in found:
+        if not finding.id.startswith(silent.get(finding.line, ())):
+            yield finding
+
+
+def page_path(page: str) -> str:
+    return f"patterns/{page}.md"
+
+
+def silenced(text: str) -> dict[int, tuple[str, ...]]:
+    """The ids, or the beginnings of ids, that a `noqa` comment names, by line."""
+    found: dict[int, tuple[str, ...]] = {}
+    if "noqa" not in text.lower():
+        return found
+    try:
+        for token in tokenize.generate_tokens(StringIO(text).readline):
+            if token.type == tokenize.COMMENT and (match := NOQA.search(token.string)):
+                ids = re.split(r"[,\s]+", (match[1] or "").upper())
+                found[token.start[0]] = tuple(ids)
+    except (tokenize.TokenError, SyntaxError):
+        return found
+    return found
+
+
+def folded(findings: list[Finding]) -> Iterator[tuple[Finding, int]]:
+    """Each finding and 0; of a rule that fires often the first one, and how many."""
+    numbers = Counter(one.id for one in findings)
+    seen: set[str] = set()
+    for one in findings:
+        often = numbers[one.id] > FOLDED
+        if not often or one.id not in seen:
+            yield one, numbers[one.id] - 1 if often else 0
+        seen.add(one.id)
+
+
+def as_text(report: Report, limit: int) -> str:
+    lines = []
+    rows = [*folded(report.findings)]
+    for one, others in rows[:limit]:
+        source = "ruff, " if one.source == "ruff" else ""
+        more = f" [and {others} more; --json lists them]" if others else ""
+        lines.append(
+            f"{one.path}:{one.line}:{one.column}: {one.severity}: {one.id} "
+            f"{one.message} ({source}{one.page}){more}"
+        )
+    if rest := len(rows[limit:]):
+        lines.append(f"... and {rest} more lines (--limit 0 shows all)")
+    for two in report.unread:
+        lines.append(f"{two.path}:{two.line}:1: not checked: {two.reason}")
+    if lines:
+        lines.append("")
+    for code, number in counts(report).items():
+        name = RULES[code].name if code in RULES else "(ruff)"
+        lines.append(f"{number:5}  {code} {name}")
+    lines.append(summary(report))
+    lines += report.left_out
+    if report.ruff:
+        lines.append(report.ruff)
+    return "\n".join(lines) + "\n"
+
+
+def summary(report: Report) -> str:
+    number = Counter(one.severity for one in report.findings)
+    kinds = ", ".join(f"{number[kind]} {kind}s" for kind in Severity)
+    return (
+        f"{kinds}; {report.checked} files, {report.in_app} of a Quart app, "
+        f"{len(report.unread)} not checked"
+    )
+
+
+def as_json(report: Report, limit: int) -> str:
+    shown = report.findings[:limit]
+    content = {
+        "schema": 2,
+        "findings": [one._asdict() for one in shown],
+        "counts": counts(report),
+        "not_shown": len(report.findings) - len(shown),
+        "files": {
+            "checked": report.checked,
+            "in_app": report.in_app,
+            "unread": len(report.unread),
+        },
+        "unread": [one._asdict() for one in report.unread],
+        "left_out": report.left_out,
+        "ruff": report.ruff or None,
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def counts(report: Report) -> dict[str, int]:
+    return dict(sorted(Counter(one.id for one in report.findings).items()))
+
+
+def explain(rule: Rule) -> str:
+    def block(code: str) -> str:
+        return "\n".join(f"    {line}".rstrip() for line in code.splitlines())
+
+    return (
+        f"{rule.id} {rule.name} ({rule.severity}, {page_path(rule.page)})\n\n"
+        f"{example_message(rule)}\n\nWhy: {rule.why}\n\nShown: {rule.runs}\n\n"
+        f"Wrong:\n\n{block(rule.wrong)}\n\nRight:\n\n{block(rule.right)}\n"
+    )
+
+
+def table() -> str:
+    """The rules as a markdown page, formatted as mdformat formats it."""
+    parts = ["# Rules of check_app", ABOUT]
+    pages: dict[str, list[Rule]] = {}
+    for rule in sorted(RULES.values(), key=lambda rule: (rule.page, rule.id)):
+        pages.setdefault(rule.page, []).append(rule)
+    for page, rules in pages.items():
+        rows = [["id", "name", "severity", "finding"], ["--"] * 4]
+        rows += [[r.id, r.name, r.severity, example_message(r)] for r in rules]
+        lines = [f"| {' | '.join(row)} |" for row in rows]
+        parts += [f"## [{page}]({page_path(page)})", "\n".join(lines)]
+    return "\n\n".join(parts) + "\n"
+
+
+ABOUT = (
+    "What `scripts/check_app` looks for; `python scripts/check_app --explain QP301` "
+    "shows the wrong code,\nthe right code and the reason. This page is what "
+    "`python scripts/check_app --rules` prints."
+)
+
+
+def example_message(rule: Rule) -> str:
+    """The message that the rule's own wrong example brings about."""
+    return min(one.message for one in judge(example_of(rule), [rule]))
+
+
+def example_of(rule: Rule, code: str | None = None) -> Source:
+    """The wrong example, or other code, as the rule is to see it."""
+    text = rule.wrong if code is None else code
+    if rule.file not in {"app.py", "test_app.py"}:
+        return TextFile(Path(rule.file), rule.file, text)
+    example = Module(Path(rule.file), rule.file, text)
+    example.in_app = example.skips_lifespan = True
+    return example

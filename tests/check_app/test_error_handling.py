@@ -1,0 +1,615 @@
+"""Error handlers and what clients learn: the rules of error_handling."""
+
+import inspect
+
+import pytest
+import quart
+from check_app.rules import error_handling as rules
+
+from tests.check_app import PREAMBLE, cases, check, judged, put_in
+from tests.support.versions import QUART_0_23
+
+
+@cases("""
+## every error
+from werkzeug.exceptions import HTTPException
+
+def one(app):
+    @app.errorhandler(Exception)
+    async def failed(error):
+        if isinstance(error, HTTPException):
+            return error.get_response()
+        return "a", 500
+
+def two():
+    own = Quart(__name__)
+
+    @own.errorhandler(Exception)
+    async def failed(error):
+        return "a", 500
+
+    @own.errorhandler(HTTPException)
+    async def answer(error):
+        return error.get_response()
+
+def three():
+    own = Quart(__name__)
+
+    @own.errorhandler(Exception)
+    async def failed(error):  # QP501
+        return "a", 500
+
+    @own.errorhandler(ValueError)
+    async def bad(error):
+        return "a", 400
+
+    @own.errorhandler(*errors)
+    async def many(error):
+        return "a", 400
+## every error, handled elsewhere
+from werkzeug.exceptions import HTTPException
+
+def one(app):
+    @app.errorhandler(Exception)
+    async def failed(error):
+        return "a", 500
+
+def two():
+    own = Quart(__name__)
+
+    @own.errorhandler(HTTPException)
+    async def answer(error):
+        return error.get_response()
+
+@make().errorhandler(Exception)
+async def failed(error):
+    return "a", 500
+## input
+import logging
+from pydantic import ValidationError
+
+@app.errorhandler(quart_schema.RequestSchemaValidationError)
+async def invalid(error):
+    logging.warning(error.validation_error.errors())
+    print(error.validation_error.errors())
+    other.errors()
+    error.errors
+    made().errors()
+    return {"errors": error.validation_error.errors(include_input=False)}
+
+async def helper():
+    try:
+        Note.model_validate({})
+    except (ValueError, ValidationError) as error:
+        first = error.errors()[0]["msg"]
+        texts = [one["msg"] for one in error.errors()]
+        for one in error.errors():
+            print(one["msg"])
+        return error.json(), first, texts  # QP503
+    except ValueError as error:
+        return error.errors()
+    except:
+        pass
+## aborts
+from werkzeug.exceptions import HTTPException, NotFound
+
+@app.get("/a")
+async def one():
+    try:
+        if request.args:
+            raise NotFound()  # QP504
+        if request.headers:
+            raise NotFound  # QP504
+        raise ValueError
+    except BaseException:
+        abort(400)
+    try:
+        abort(404)
+    except HTTPException:
+        raise
+    except Exception:
+        pass
+    try:
+        abort(404)
+    except ValueError:
+        pass
+    try:
+        abort(404)
+    except Exception:
+        raise
+    try:
+        abort(404)
+    except Exception as error:
+        raise error
+    try:
+        abort(404)  # QP504
+    except Exception as error:
+        raise RuntimeError from error
+    try:
+        try:
+            abort(404)
+        except HTTPException:
+            raise
+    except Exception:
+        pass
+    try:
+        later = lambda: abort(404)
+        pass
+    except Exception:
+        abort(404)
+    else:
+        abort(404)
+    raise
+
+@app.get("/b")
+async def two():
+    try:
+        abort(404)  # QP504
+    except:
+        pass
+    try:
+        abort(404)
+    except:
+        raise
+## aborts at import
+try:
+    abort(404)
+except ValueError:
+    pass
+## texts
+import traceback
+
+@app.errorhandler(Exception)
+async def failed(error):  # QP501
+    return {"error": f"failed: {error}"}, 500  # QP505
+
+@app.errorhandler(ValueError)
+async def bad(error):
+    return {"error": str(error)}, 400
+
+@app.get("/a")
+async def one():
+    try:
+        return {"a": 1}
+    except ValueError as error:
+        return {"error": str(error)}
+    except Exception as error:
+        if request.args:
+            return {"error": repr(error)}  # QP505
+        if request.headers:
+            return {"error": traceback.format_exc()}  # QP505
+        return {"error": str(request.path), "n": f"{request.path} {1}"}
+
+def helper():
+    try:
+        return 1
+    except Exception as error:
+        return str(error), traceback.format_exc()
+## texts in tests
+import pytest
+
+@app.get("/a")
+async def one():
+    try:
+        return {"a": 1}
+    except Exception as error:
+        return {"error": repr(error)}
+## arguments
+@app.errorhandler(404)
+async def one(*errors):
+    return "a"
+
+@app.errorhandler
+async def two():
+    return "a"
+## blueprints
+from werkzeug.exceptions import NotFound
+
+notes = Blueprint("a", __name__)
+
+@notes.errorhandler(405)
+async def one(error):  # QP507
+    return "a"
+
+@notes.errorhandler(404)
+async def two(error):
+    return "a"
+
+@notes.errorhandler(403)
+async def three(error):
+    return "a"
+
+@app.errorhandler(404)
+async def four(error):
+    raise NotFound
+## blueprints that abort
+@blueprint.errorhandler(404)
+async def one(error):
+    return "a"
+
+@blueprint.get("/a")
+async def two():
+    abort(404)
+## blueprints that abort with something
+@blueprint.errorhandler(404)
+async def one(error):
+    return "a"
+
+@blueprint.get("/a")
+async def two():
+    abort(status)
+## blueprints that abort otherwise
+@blueprint.errorhandler(404)
+async def one(error):  # QP507
+    return "a"
+
+@blueprint.get("/a")
+async def two():
+    abort(403)
+
+@blueprint.get("/b")
+async def three():
+    other()
+## headers
+from werkzeug.exceptions import HTTPException
+
+@app.errorhandler(HTTPException)
+async def one(error):
+    return {}, error.code, error.get_headers()
+
+@blueprint.errorhandler(HTTPException)
+async def two(error):
+    return problem(error)
+
+@blueprint.app_errorhandler(HTTPException)
+async def three(error):  # QP508
+    return {"error": str(error)}, error.code
+## headers in tests
+import pytest
+from werkzeug.exceptions import HTTPException
+
+@app.errorhandler(HTTPException)
+async def three(error):
+    return {"error": str(error)}, error.code
+## logging
+import logging
+from werkzeug.exceptions import InternalServerError
+
+log = logging.getLogger(__name__)
+
+@app.errorhandler(InternalServerError)
+async def one(error):
+    log.exception("failed")  # QP509
+    log.error(error.original_exception)
+    metrics.error("failed")
+    log.info("failed")
+    return "a", 500
+
+@app.errorhandler(404)
+async def two(error):
+    log.error("failed")
+    return "a", 404
+## groups
+class Unknown(Exception):
+    pass
+
+@app.errorhandler(Unknown)
+async def unknown(error):
+    return "a", 404
+
+async def raises():
+    raise Unknown
+
+async def raises_other():
+    raise ValueError("a")
+
+async def raises_again():
+    raise
+
+async def raises_made():
+    raise errors["a"]
+
+@app.get("/a")
+async def one():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(raises())  # QP510
+        group.create_task(raises_other())
+        group.create_task(raises_again())
+        group.create_task(raises_made())
+        group.create_task(missing())
+        group.create_task(missing)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(raises())
+    except* Unknown:
+        pass
+    other.create_task(raises())
+    return "a"
+
+async def helper():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(raises())
+## groups without handlers
+@app.errorhandler
+async def unknown(error):
+    return "a", 404
+
+async def raises():
+    raise Unknown
+
+@app.get("/a")
+async def one():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(raises())
+    return "a"
+## errors
+class One(Exception):
+    def __init__(self, a, b):  # QP511
+        self.a = a
+
+class Two(Exception):
+    def __init__(self, a):
+        self.a = a
+
+class Three(Exception):
+    def __init__(self, a, b):
+        super().__init__(a)
+
+class Four(Exception):
+    def __init__(self, a, b):
+        self.a = a
+
+    def __str__(self):
+        return self.a
+
+class Five(One):
+    def __init__(self, a, b):
+        self.a = a
+
+class Six(Exception):
+    pass
+
+@dataclass
+class Seven(Exception):
+    def __init__(self, a, b):
+        self.a = a
+## status
+@app.get("/")
+async def view():
+    if request.args:
+        return "a", "text/plain"
+    if request.headers:
+        return "a", "200 OK", {}  # QP107
+    return "a", 200
+
+def words():
+    return "a", "200 OK"
+## overrides
+class One(Quart):
+    name = "a"
+
+    async def handle_exception(self, ctx, error):
+        return error
+
+    async def finalize_request(self, *arguments):
+        return arguments
+
+    async def process_response(self, response):  # QP904
+        return response
+
+    async def own(self, response):
+        return response
+
+class Two(One):
+    async def make_default_options_response(self):  # QP904
+        return ""
+
+class Three(Unknown):
+    async def handle_exception(self, error):
+        return error
+## every error by a call
+async def failed(error):
+    return "a", 500
+
+async def careful(error):
+    return "a", error.code
+
+def one(own: Quart):
+    own.errorhandler(Exception)(failed)  # QP501
+    own.register_error_handler(Exception, failed)  # QP501
+    own.register_error_handler(Exception, careful)
+    own.register_error_handler(Exception, imported)
+    own.register_error_handler(Exception)
+    other(Exception)(failed)
+    for code in (400, 404):
+        own.register_error_handler(code, failed)
+## every error by a call, without an argument
+from pydantic import ValidationError
+
+async def failed():
+    return "a", 500
+
+app.register_error_handler(404, failed)  # QP506
+app.register_error_handler(405, lambda: ("a", 405))
+## input as text
+import logging
+import pydantic
+
+log = logging.getLogger(__name__)
+
+@app.errorhandler(quart_schema.RequestSchemaValidationError)
+async def invalid(error):
+    log.warning(f"{error.validation_error}")
+    logging.getLogger("a").warning("%s", str(error.validation_error))
+    if request.args:
+        return {"error": f"no: {error.validation_error}"}, 400  # QP503
+    if request.headers:
+        return {"error": str(error)}, 400
+    if request.method:
+        abort(400, str(error.validation_error))  # QP503
+    text = repr(error.validation_error)  # QP503
+    answer = {"error": text}
+    return answer, 400
+
+@app.errorhandler(pydantic.ValidationError)
+async def other(error):
+    return str(error), 400  # QP503
+
+@app.websocket("/a")
+async def talk():
+    try:
+        Note.model_validate_json(await websocket.receive())
+    except pydantic.ValidationError as error:
+        await websocket.send(str(error))  # QP503
+        await websocket.send_json(error.errors(include_input=False))
+        raise RuntimeError(str(error))
+## input through names and helpers
+import pydantic
+from pydantic import ValidationError
+from werkzeug.exceptions import BadRequest
+
+def told(error: ValidationError | None):
+    return error.errors()  # QP503
+
+def counted(error: "ValidationError"):
+    return len(error.errors()), error.error_count()
+
+def untyped(message, error):
+    errors = error.errors()  # QP503
+    return {"message": message, "errors": errors}
+
+def unknown(error, *, other):
+    return error.errors(), str(other)
+
+def taken_apart(error: ValidationError):
+    errors = error.errors()
+    return [one["msg"] for one in errors]
+
+def raised(error: ValidationError):
+    if error.title:
+        raise BadRequest(str(error))  # QP503
+    raise BadRequest
+
+@app.errorhandler(quart_schema.RequestSchemaValidationError)
+async def invalid(error):
+    verr: pydantic.ValidationError = error.validation_error
+    given = error.validation_error
+    untyped("a", given)
+    unknown("a", other=given)
+    print(lambda a: (a.errors(), str(a)), taken_apart)
+    looked_at = str(given)
+    looked_at == "a"
+    with open(f"{given}") as file:
+        print(file, untyped, unknown)
+    return jsonify({"details": verr.errors()}), 400  # QP503
+## input that the model hides
+from pydantic import BaseModel, ValidationError
+
+class Note(BaseModel):
+    model_config = {"hide_input_in_errors": True}
+
+def told(error: ValidationError):
+    if request.args:
+        return str(error)
+    return error.errors()  # QP503
+## handlers of one's own
+async def lost(error):
+    app.logger.error("a")  # QP509
+    return {"error": str(error.original_exception)}, 500  # QP505
+
+app.register_error_handler(500, lost)
+## groups with a handler
+class Unknown(Exception):
+    pass
+
+@app.errorhandler(Unknown)
+@app.errorhandler(ExceptionGroup)
+async def unknown(error):
+    return "a", 404
+
+async def raises():
+    raise Unknown
+
+@app.get("/a")
+async def one():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(raises())
+    return "a"
+## teardowns
+@app.teardown_request
+async def one(error):
+    if error:  # QP519
+        await g.session.rollback()
+    elif error is None and g.session.dirty:  # QP519
+        await g.session.commit()
+    await g.session.close()
+
+@app.teardown_appcontext
+async def two(error):
+    if error:
+        print(error)
+    if g.session:
+        g.session.rollback()
+
+@app.teardown_websocket
+async def three(*errors):
+    if errors:
+        g.session.rollback()
+""")
+def test_errors(code: str) -> None:
+    check(PREAMBLE + code)
+
+
+@pytest.mark.parametrize("name", sorted(rules.CONTEXT_FIRST))
+def test_each_method_that_takes_the_context(name: str) -> None:
+    method = getattr(quart.Quart, name)
+    if QUART_0_23:
+        _, first, *_ = [*inspect.signature(method).parameters, ""]
+        assert first == "ctx"
+    assert "QP904" in put_in("QP904", "handle_exception", name)
+
+
+@pytest.mark.parametrize("name", sorted(rules.CATCH_ALL))
+def test_each_class_that_catches_all(name: str) -> None:
+    word = name.removeprefix("builtins.")
+    assert "QP501" in put_in("QP501", "Exception", word)
+    assert "QP504" in put_in("QP504", "except Exception", f"except {word}")
+    assert "QP505" in put_in("QP505", "except Exception", f"except {word}")
+
+
+@pytest.mark.parametrize("name", sorted(rules.SERVER_ERRORS))
+def test_each_server_error(name: str) -> None:
+    code = f"import werkzeug.exceptions\n@app.errorhandler({name})"
+    assert "QP509" in put_in("QP509", "@app.errorhandler(500)", code)
+
+
+@pytest.mark.parametrize("name", sorted(rules.PYDANTIC_ERRORS))
+@pytest.mark.parametrize("method", sorted(rules.LISTS_OF_ERRORS))
+def test_each_list_of_each_validation_error(name: str, method: str) -> None:
+    code = f"""
+import pydantic, pydantic_core, quart
+
+def faults(error: {name}):
+    return error.{method}()
+"""
+    assert ("QP503", 5) in judged(code)
+
+
+@pytest.mark.parametrize("name", sorted(rules.TEXT_OF))
+def test_each_text(name: str) -> None:
+    word = name.removeprefix("builtins.")
+    new = f"return {word}(error)"
+    assert "QP503" in put_in("QP503", "return error.errors()", new)
+    assert "QP505" in put_in("QP505", "str(error)", f"{word}(error)")
+
+
+@pytest.mark.parametrize("name", rules.HEADERS_KEPT)
+def test_each_word_that_keeps_the_headers(name: str) -> None:
+    answer = '{"error": error.name}, error.code'
+    assert not put_in("QP508", answer, f"{answer}, error.{name}")
+
+
+@pytest.mark.parametrize("name", rules.TEARDOWNS)
+def test_each_teardown(name: str) -> None:
+    assert hasattr(quart.Quart, name)
+    assert "QP519" in put_in("QP519", "teardown_request", name)
