@@ -23,8 +23,7 @@ USED_BY_AGENTS = [
     "LICENSE",
     "patterns",
     "examples",
-    "scripts/check_app.py",
-    "scripts/check_app_rules",
+    "scripts/check_app",
     "scripts/new_app.py",
 ]
 NOT_COPIED = shutil.ignore_patterns("dont", "__pycache__", "*.pyc", ".*")

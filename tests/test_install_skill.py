@@ -46,7 +46,7 @@ def test_only_what_an_agent_uses_is_copied(home: Path) -> None:
     assert not [name for name in copied if "dont/" in name or "__pycache__" in name]
     assert {"examples/__main__.py", "examples/testing/conftest.py"} <= copied
     scripts = {name.split("/")[1] for name in copied if name.startswith("scripts/")}
-    assert scripts == {"check_app.py", "check_app_rules", "new_app.py"}
+    assert scripts == {"check_app", "new_app.py"}
     pages = {path.name for path in (install_skill.SOURCE / "patterns").glob("*.md")}
     assert {name for name in copied if name.startswith("patterns/")} == {
         f"patterns/{page}" for page in pages

@@ -5,10 +5,10 @@ import tomllib
 from itertools import chain
 from pathlib import Path, PurePosixPath
 
-import check_app
 import httpx2
 import new_app
 import pytest
+from check_app import cli
 from packaging.requirements import Requirement
 
 from tests.support.environment import bare_environment
@@ -66,7 +66,7 @@ def test_it_is_clean_and_under_its_own_name(
     parts: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = make(tmp_path, *without(parts))
-    assert check_app.main([str(project), "--select", "QP"]) == 0, capsys.readouterr()
+    assert cli.main([str(project), "--select", "QP"]) == 0, capsys.readouterr()
     for name, text in texts(project).items():
         assert "examples" not in text, name
         assert "Try:" not in text, name
