@@ -1,0 +1,294 @@
+"""Engines and sessions of SQLAlchemy's asyncio side."""
+
+import ast
+import re
+
+from ..engine.awaiting import misused
+from ..engine.quart import Module, argument, mentions
+from ..engine.rule import Found, Severity, rule
+from ..engine.words import ASYNC_CONNECTION, ASYNC_ENGINE, ASYNC_MAKER, ASYNC_SESSION
+
+ASYNCIO = "sqlalchemy.ext.asyncio."
+ENGINES = {ASYNC_ENGINE, f"{ASYNCIO}async_engine_from_config"}
+SYNC_URL = re.compile(  # as `ast.unparse` writes it
+    r"f?['\"]((mariadb|mysql|postgres|sqlite|\w+\+(mysqldb|psycopg2|pymysql|pysqlite))://)"
+)
+TEARDOWNS = {
+    f"teardown_{what}"
+    for what in ("app_request", "app_websocket", "appcontext", "request", "websocket")
+}
+ENDS = ("close", "commit", "remove")
+COROUTINES = {
+    *("close", "commit", "connection", "delete", "execute", "flush", "get", "get_one"),
+    *("merge", "refresh", "rollback", "run_sync", "scalar", "scalars", "stream"),
+}
+SYNC_METADATA = {"create_all", "drop_all", "reflect"}
+
+
+@rule(
+    "QP401",
+    "engine-outside-serving",
+    Severity.WARNING,
+    "`{}` before the app serves is never closed; call it in `while_serving`",
+    on=ast.Call,
+    runs="[p := app.db.pool, await app.shutdown(), app.db.pool is p][-1] -> True",
+    example="""
+        - app.db = create_async_engine("sqlite+aiosqlite:///a.db")
+        + @app.while_serving
+        + async def database():
+        +     app.db = create_async_engine("sqlite+aiosqlite:///a.db")
+        +     try:
+        +         yield
+        +     finally:
+        +         await app.db.dispose()
+    """,
+)
+def engine_outside_serving(module: Module, node: ast.Call) -> Found:
+    """Its connections stay with the first loop, and each test has a loop of its own."""
+    name, function = module.name(node.func), module.function(node)
+    makes_app = isinstance(function, ast.FunctionDef) and module.builds_app(function)
+    serves = not (module.is_test or module.imports_any("alembic"))
+    stays = not module.is_disposed and not argument(node, None, "poolclass")
+    if name in ENGINES and (makes_app or module.at_import(node)) and serves and stays:
+        yield node, name.rpartition(".")[2]
+
+
+@rule(
+    "QP402",
+    "shared-session",
+    Severity.ERROR,
+    "one session for all requests fails when two run at once; open one in each",
+    on=ast.Module,
+    runs='(await asyncio.gather(get("/time"), get("/time")))[1].status_code -> 500',
+    example="""
+          engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
+        - session = AsyncSession(engine)
+          @app.get("/time")
+          async def show_time():
+        -     async with session.begin():
+        +     async with AsyncSession(engine) as session:
+                  return str(await session.scalar(text("SELECT CURRENT_TIMESTAMP")))
+    """,
+)
+def shared_session(module: Module, node: ast.Module) -> Found:
+    """And they share a transaction: one rolls back the work of another."""
+    for target, value in module.assignments:
+        if module.kind(value) == ASYNC_SESSION and not module.is_test:
+            in_app = any(map(module.is_app, ast.walk(target)))
+            if in_app or module.at_import(target):
+                yield target, ""
+
+
+@rule(
+    "QP403",
+    "session-in-gather",
+    Severity.ERROR,
+    "one session cannot work for two tasks at once; open a session in each",
+    on=ast.Call,
+    runs='get("/sum") -> 500',
+    example="""
+          engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
+          ONE, TWO = text("SELECT 1"), text("SELECT 2")
+          @app.get("/sum")
+          async def show_sum():
+              async with AsyncSession(engine) as session:
+        -         found = await asyncio.gather(
+        -             session.scalar(ONE), session.scalar(TWO), return_exceptions=True
+        -         )
+        +         found = [await session.scalar(ONE), await session.scalar(TWO)]
+                  return str(sum(found))
+    """,
+)
+def session_in_gather(module: Module, node: ast.Call) -> Found:
+    """Its one connection runs one statement at a time: InvalidRequestError."""
+    used: list[str] = []
+    for given in node.args if module.name(node.func) == "asyncio.gather" else ():
+        names = [part for part in ast.walk(given) if isinstance(part, ast.Name)]
+        found = {one.id for one in names if module.kind(one) == ASYNC_SESSION}
+        used += [*found, *found] if isinstance(given, ast.Starred) else found
+    if len(used) > len({*used}):
+        yield node, ""
+
+
+@rule(
+    "QP405",
+    "sync-database-driver",
+    Severity.ERROR,
+    "`{}` has no asyncio driver; use postgresql+asyncpg://, sqlite+aiosqlite://",
+    on=ast.Call,
+    runs="open_database() -> InvalidRequestError",
+    example="""
+          def open_database():
+        -     return create_async_engine("sqlite:///a.db", echo=app.debug)
+        +     return create_async_engine("sqlite+aiosqlite:///a.db", echo=app.debug)
+    """,
+)
+def sync_database_driver(module: Module, node: ast.Call) -> Found:
+    """create_async_engine raises. `postgres://` is no dialect since SQLAlchemy 1.4."""
+    url = argument(node, 0, "url")
+    if url and module.name(node.func) == ASYNC_ENGINE:
+        found = SYNC_URL.match(ast.unparse(module.fallback(url)))
+        if found:
+            yield url, found[1]
+
+
+@rule(
+    "QP406",
+    "commit-in-teardown",
+    Severity.WARNING,
+    "a teardown gets no error when the view failed, except in tests, so this {}",
+    on=ast.Module,
+    runs="[await get(\"/crash\"), saved][1] -> ['half an order']",
+    example="""
+          saved: list[str] = []
+          class Session(list[str]):
+              def commit(self) -> None:
+                  saved.extend(self)
+          @app.get("/crash")
+          async def crash():
+              g.session = Session(["half an order"])
+              g.session.append(request.args["the rest"])
+        +     g.session.commit()
+        - @app.teardown_request
+        - async def close_session(error):
+        -     if error is None:
+        -         g.session.commit()
+    """,
+)
+def commit_in_teardown(module: Module, node: ast.Module) -> Found:
+    """Quart has answered the error by then, unless TESTING or DEBUG is set."""
+    for function, _ in module.hooks(*TEARDOWNS):
+        error = next((one.arg for one in function.args.args), "")
+        for part in module.body(function):
+            match part:
+                case ast.Call(func=ast.Attribute(value=owner, attr="commit")):
+                    name = ast.unparse(owner).rpartition(".")[2]
+                    up = module.ancestors(part)
+                    tests = [one.test for one in up if isinstance(one, ast.If)]
+                    if all(mentions(t, error) or name in ast.unparse(t) for t in tests):
+                        yield part, "commits what is half done; commit in the view"
+                case ast.If(test=ast.Name() | ast.Compare(ops=[ast.IsNot()]) as test):
+                    if mentions(test, error) and not mentions(function, *ENDS):
+                        yield part, "does not run"
+
+
+@rule(
+    "QP408",
+    "unawaited-session-call",
+    Severity.ERROR,
+    "`{}()` is a coroutine here, and nothing reaches the database; await it",
+    on=ast.Call,
+    runs='b"coroutine" in await (await get("/time")).get_data() -> True',
+    example="""
+          engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
+          @app.get("/time")
+          async def show_time():
+              async with AsyncSession(engine) as session:
+        -         return str(session.scalar(text("SELECT CURRENT_TIMESTAMP")))
+        +         return str(await session.scalar(text("SELECT CURRENT_TIMESTAMP")))
+    """,
+)
+def unawaited_session_call(module: Module, node: ast.Call) -> Found:
+    """`add` and `add_all` are plain methods; what may reach the database is not."""
+    match node.func:
+        case ast.Attribute(value=owner, attr=attr) if attr in COROUTINES:
+            kind = module.kind(owner)
+            if kind in {ASYNC_CONNECTION, ASYNC_SESSION} and misused(module, node):
+                yield node, attr
+
+
+@rule(
+    "QP409",
+    "metadata-on-async-engine",
+    Severity.ERROR,
+    "`{}` needs a sync connection; write `await connection.run_sync(metadata.{})`",
+    on=ast.Call,
+    runs="start -> LifespanError",
+    example="""
+          class Base(DeclarativeBase):
+              pass
+          engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
+          @app.before_serving
+          async def create_tables():
+              async with engine.begin() as connection:
+        -         Base.metadata.create_all(connection)
+        +         await connection.run_sync(Base.metadata.create_all)
+    """,
+)
+def metadata_on_async_engine(module: Module, node: ast.Call) -> Found:
+    """MetaData knows the synchronous interface only and raises AttributeError."""
+    match node.func:
+        case ast.Attribute(attr=attr) if attr in SYNC_METADATA:
+            if module.kind(argument(node, 0, "bind")).startswith(ASYNCIO):
+                yield node, attr
+
+
+@rule(
+    "QP410",
+    "sync-session-in-async",
+    Severity.WARNING,
+    "a sync session in `async def` blocks the loop; use AsyncSession, or a plain `def`",
+    on=ast.Call,
+    runs="await (await get(\"/thread\")).get_data() -> b'MainThread'",
+    example="""
+          engine = create_engine("sqlite:///a.db", poolclass=NullPool)
+          @app.get("/thread")
+        - async def show_thread():
+        + def show_thread():
+              with Session(engine) as session:  # here
+                  session.execute(text("SELECT 1"))
+                  return threading.current_thread().name
+    """,
+)
+def sync_session_in_async(module: Module, node: ast.Call) -> Found:
+    """All wait for its queries. Quart runs a plain `def` view in a thread."""
+    is_sync = not isinstance(module.within(node, ast.stmt), ast.AsyncWith)
+    kind = module.kind(node)
+    if kind == "sqlalchemy.orm.Session" and is_sync and module.runs_in_loop(node):
+        yield node, ""
+
+
+@rule(
+    "QP413",
+    "expiring-sessions",
+    Severity.ERROR,
+    "`{}` is expired by `commit()` (MissingGreenlet); pass expire_on_commit=False",
+    on=ast.AsyncFunctionDef,
+    runs='post("/notes") -> 500',
+    example="""
+          class Base(DeclarativeBase):
+              pass
+          class Note(Base):
+              __tablename__ = "notes"
+              id: Mapped[int] = mapped_column(primary_key=True)
+          engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
+        - sessions = async_sessionmaker(engine)
+        + sessions = async_sessionmaker(engine, expire_on_commit=False)
+          @app.post("/notes")
+          async def add_note():
+              note = Note()
+              async with sessions() as session:
+                  await (await session.connection()).run_sync(Base.metadata.create_all)
+                  session.add(note)
+                  await session.commit()
+                  return {"id": note.id}  # here
+    """,
+)
+def expiring_sessions(module: Module, node: ast.AsyncFunctionDef) -> Found:
+    """To load it anew is a query, and nothing awaits that."""
+    makers = [m for m in module.nodes(ast.Call) if module.kind(m) == ASYNC_MAKER]
+    options = {given.arg for maker in makers for given in maker.keywords}
+    if not makers or options & {"expire_on_commit", None} or mentions(node, "refresh"):
+        return
+    added, end = set(), 0
+    for part in module.body(node):
+        match part:
+            case ast.Call(func=ast.Attribute(value=owner, attr="add"), args=[given]):
+                if module.kind(owner) == ASYNC_SESSION:
+                    added.add(ast.unparse(given))
+            case ast.Attribute(attr="commit", lineno=end):
+                pass
+            case ast.Attribute(value=owner, ctx=ast.Load(), lineno=line) if end:
+                if line > end and ast.unparse(owner) in added:
+                    yield part, ast.unparse(part)
+                    return
