@@ -1,0 +1,278 @@
+"""CORS, hosts, proxies too early, and names that are gone or are Flask's."""
+
+import ast
+import re
+
+from ..engine.quart import Module, argument
+from ..engine.rule import Check, Found, Severity, rule
+from ..engine.scopes import canonical
+
+PROXIES = {
+    f"quart.{name}" for name in ("current_app", "g", "request", "session", "websocket")
+}
+CORS = {"quart_cors.cors", "quart_cors.route_cors", "quart_cors.websocket_cors"}
+# closed, open on purpose, or a port: nothing can follow that matters
+ENDS_PATTERN = re.compile(r"(\$|\\[Zz]|[*+?]|:\d+)\)*$")
+REMOVED = {
+    "quart.__version__": '`importlib.metadata.version("quart")`',
+    "quart._app_ctx_stack": "`current_app`",
+    "quart._request_ctx_stack": "`request`",
+    "quart._websocket_ctx_stack": "`websocket`",
+    "quart.exceptions": "`werkzeug.exceptions`",
+    "quart.flask_patch": "a library made for Quart or asyncio",
+    "quart.json.JSONDecoder": "`quart.json.provider.DefaultJSONProvider`",
+    "quart.json.JSONEncoder": "`quart.json.provider.DefaultJSONProvider`",
+    "quart.safe_join": "`werkzeug.utils.safe_join`",
+    "quart_auth.AuthManager": "`quart_auth.QuartAuth`",
+    "quart_schema.hide_route": "`quart_schema.hide`",
+}
+REMOVED_ATTRIBUTES = {
+    "app.before_app_first_request": "`before_app_serving`",
+    "app.before_first_request": "`before_serving` or `while_serving`",
+    "app.config.from_json": "`config.from_file(..., load=json.load)`",
+    "app.json_decoder": "`app.json`",
+    "app.json_encoder": "`app.json`",
+    "app.send_file_max_age_default": "`app.config['SEND_FILE_MAX_AGE_DEFAULT']`",
+    "app.session_cookie_name": "`app.config['SESSION_COOKIE_NAME']`",
+    "app.templates_auto_reload": "`app.config['TEMPLATES_AUTO_RELOAD']`",
+}
+REMOVED_IN_0_23 = {
+    "quart.RequestContext": "`app.test_request_context()`",
+    "quart.WebsocketContext": "`app.test_client().websocket()`",
+    "quart.request_ctx": "`request`",
+    "quart.testing.connections.WebsocketDisconnectError": "a timeout for `receive()`",
+    "quart.websocket_ctx": "`websocket`",
+    "quart_flask_patch": "a library made for Quart or asyncio",
+}
+FLASK_NAMES = (
+    "current_app flash g get_flashed_messages jsonify make_response render_template "
+    "render_template_string request send_file send_from_directory session "
+    "stream_with_context url_for"
+)
+FLASK = {
+    **{f"flask.{name}": f"`quart.{name}`" for name in FLASK_NAMES.split()},
+    "flask_cors": "quart-cors",
+    "flask_jwt_extended": "PyJWT",
+    "flask_limiter": "quart-rate-limiter",
+    "flask_login": "quart-auth",
+    "flask_restful": "views and quart-schema",
+    "flask_restx": "quart-schema",
+    "flask_socketio": "`@app.websocket`",
+    "flask_sqlalchemy": "SQLAlchemy's asyncio extension",
+    "flask_wtf": "quart-wtforms",
+}
+GUARD = re.compile(r"version|VERSION|hasattr|find_spec|QUART_|(Import|Attribute)Error")
+
+
+def use_of(gone: dict[str, str]) -> Check:
+    def check(module: Module, node: ast.AST) -> Found:
+        match node:
+            case ast.Import(names=aliases):
+                names = [alias.name for alias in aliases]
+            case ast.ImportFrom(module=str(base), names=aliases, level=0):
+                names = [base, *(f"{base}.{alias.name}" for alias in aliases)]
+            case ast.Attribute(
+                value=ast.Attribute(value=app, attr="config"), attr=attr
+            ):
+                names = [f"app.config.{attr}"] if module.is_app(app) else []
+            case ast.Attribute(value=app, attr=attr):
+                names = [f"app.{attr}" if module.is_app(app) else module.name(node)]
+            case _:
+                names = []
+        for name in map(canonical, names):
+            is_meant = name in gone and (gone is not FLASK or is_quart_alone(module))
+            if is_meant and not is_guarded(module, node):
+                yield node, f"`{name}`; use {gone[name]}"
+
+    return check
+
+
+def is_guarded(module: Module, node: ast.AST) -> bool:
+    """A test that may be skipped, an `if` for a version, a `try: import ...`."""
+    for one in module.ancestors(node):
+        guards = [getattr(one, "test", None), *getattr(one, "handlers", ())]
+        if any(GUARD.search(ast.unparse(guard)) for guard in guards if guard):
+            return True
+    return module.is_test and "skip" in module.text
+
+
+def is_quart_alone(module: Module) -> bool:
+    """It makes what is Quart's and not Flask's, and no file patches Flask."""
+    is_mixed = "Flask(" in module.text or "flask_patch" in module.settings
+    return module.imports_any("quart.Quart", "quart.Blueprint") and not is_mixed
+
+
+rule(
+    "QP901",
+    "removed-name",
+    Severity.ERROR,
+    "gone (ImportError or AttributeError): {}",
+    on=(ast.Import, ast.ImportFrom, ast.Attribute),
+    runs="import -> ModuleNotFoundError",
+    example="""
+        - from quart.exceptions import NotFound
+        + from werkzeug.exceptions import NotFound
+    """,
+    why="Since Quart 0.19 at the latest; older tutorials and answers still have it.",
+)(use_of(REMOVED))
+rule(
+    "QP902",
+    "removed-attribute",
+    Severity.ERROR,
+    "gone (AttributeError; ignored when set): {}",
+    on=ast.Attribute,
+    runs="import -> AttributeError",
+    example="""
+        - app.before_first_request(print)
+        + app.before_serving(print)
+    """,
+    why="Flask dropped most of them in 2.3, Quart with it.",
+)(use_of(REMOVED_ATTRIBUTES))
+rule(
+    "QP903",
+    "removed-in-0.23",
+    Severity.ERROR,
+    "on Quart 0.23 it is gone or cannot be imported (ImportError): {}",
+    on=(ast.Import, ast.ImportFrom, ast.Attribute),
+    runs="0.23: import -> ImportError",
+    example="""
+        - from quart.globals import request_ctx
+          def path():
+        -     return request_ctx.request.path
+        +     return request.path
+    """,
+    why="It has one AppContext for requests and websockets.",
+)(use_of(REMOVED_IN_0_23))
+rule(
+    "QP907",
+    "flask-name",
+    Severity.ERROR,
+    "it looks for Flask's app or request, which a Quart app does not have: {}",
+    on=(ast.Import, ast.ImportFrom, ast.Attribute),
+    runs='get("/notes") -> 500',
+    example="""
+        - from flask import request
+          @app.get("/notes")
+          async def notes():
+              return {"tag": request.args.get("tag")}
+    """,
+    why="Flask is installed with Quart, so the import works; the first request fails.",
+)(use_of(FLASK))
+
+
+@rule(
+    "QP205",
+    "proxy-at-import",
+    Severity.ERROR,
+    "`{}` has no value while the module is imported (RuntimeError); read it in a view",
+    on=(ast.Attribute, ast.Subscript),
+    runs="import -> RuntimeError",
+    example="""
+        - PAGE_SIZE = current_app.config["PAGE_SIZE"]
+        + def page_size():
+        +     return current_app.config["PAGE_SIZE"]
+    """,
+)
+def proxy_at_import(module: Module, node: ast.Attribute | ast.Subscript) -> Found:
+    """Class bodies, decorators and default values run at import as well."""
+    name = module.name(node.value)
+    is_late = module.function(node) or module.within(node, ast.AsyncWith, ast.AnnAssign)
+    if name in PROXIES and not is_late:
+        yield node, name.removeprefix("quart.")
+
+
+@rule(
+    "QP605",
+    "cors-wildcard-credentials",
+    Severity.ERROR,
+    "any origin with credentials is forbidden (500 for each request); list the origins",
+    on=ast.Call,
+    runs='get("/") -> 500',
+    example="""
+        - cors(app, allow_origin="*", allow_credentials=True)
+        + cors(app, allow_origin=["https://app.example"], allow_credentials=True)
+    """,
+)
+def cors_wildcard_credentials(module: Module, node: ast.Call) -> Found:
+    """quart-cors raises ValueError after the error handlers, while it adds headers."""
+    credentials = module.value(argument(node, None, "allow_credentials"))
+    if credentials is True and "*" in map(module.value, origins_of(module, node)):
+        yield node, ""
+
+
+def origins_of(module: Module, call: ast.Call) -> list[ast.expr]:
+    origin = argument(call, None, "allow_origin")
+    if origin is None or module.name(call.func) not in CORS:
+        return []
+    match module.fallback(origin):
+        case ast.List(elts=found) | ast.Tuple(elts=found) | ast.Set(elts=found):
+            return found
+        case found:
+            return [found]
+
+
+@rule(
+    "QP606",
+    "unanchored-origin",
+    Severity.WARNING,
+    r"it matches beginnings: `https://a.example.evil.io` passes too; end it with `\Z`",
+    on=ast.Call,
+    runs='(await get("/", headers={"Origin": "https://a.example.evil.io"})).headers'
+    ".get(\"Access-Control-Allow-Origin\") -> 'https://a.example.evil.io'",
+    example=r"""
+        - cors(app, allow_origin=re.compile(r"https://\w+\.example"))
+        + cors(app, allow_origin=re.compile(r"https://\w+\.example\Z"))
+    """,
+)
+def unanchored_origin(module: Module, node: ast.Call) -> Found:
+    """The library calls `pattern.match(origin)`, which ignores what follows."""
+    for origin in origins_of(module, node):
+        match module.assigned(origin) or origin:
+            case ast.Call(func=func, args=[pattern, *_]) as made:
+                text = str(module.value(pattern) or "$")
+                if module.name(func) == "re.compile" and not ENDS_PATTERN.search(text):
+                    yield made, ""
+
+
+@rule(
+    "QP608",
+    "route-cors",
+    Severity.ERROR,
+    "on Quart 0.23 its preflight answers 500; use `cors(app)` or `cors(blueprint)`",
+    on=ast.Call,
+    runs='0.23: client.options("/notes") -> 500',
+    example="""
+        - from quart_cors import route_cors
+        + cors(app)
+          @app.post("/notes")
+        - @route_cors()
+          async def add_note():
+              return "", 201
+    """,
+)
+def route_cors(module: Module, node: ast.Call) -> Found:
+    """quart-cors 0.8 makes the response without the context that 0.23 wants."""
+    if module.name(node.func) == "quart_cors.route_cors":
+        yield node, ""
+
+
+@rule(
+    "QP610",
+    "trusted-hosts-ignored",
+    Severity.WARNING,
+    "Quart never reads TRUSTED_HOSTS: check `request.host`, or let the proxy do it",
+    on=ast.Module,
+    runs='get("/", headers={"Host": "evil.example"}) -> 404',
+    example="""
+        - app.config["TRUSTED_HOSTS"] = ["app.example"]
+        + @app.before_request
+        + async def check_host():
+        +     if request.host != "app.example":
+        +         abort(400)
+    """,
+)
+def trusted_hosts_ignored(module: Module, node: ast.Module) -> Found:
+    """The key exists in `app.config` because Quart takes Flask's defaults over."""
+    for key, value, _ in module.configured:
+        if key == "TRUSTED_HOSTS" and module.text.count(key) == 1:
+            yield value, ""

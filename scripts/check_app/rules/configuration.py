@@ -1,0 +1,291 @@
+"""Settings, secrets and flags: where they are read, and what they are set to."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from ..engine.quart import Module, Setting, argument
+from ..engine.rule import Found, Severity, rule
+
+ENVIRONMENT = {"os.environ", "os.getenv"}
+UNREAD = {"FLASK_ENV", "QUART_ENV"}
+SECRETS = ("SECRET_KEY", "JWT_SECRET", "JWT_SECRET_KEY")
+SECRET_TYPES = {"pydantic.SecretBytes", "pydantic.SecretStr"}
+TRACEBACKS = ("DEBUG", "TESTING")
+PROTECTED = ("SESSION_COOKIE_HTTPONLY", "SESSION_COOKIE_SECURE")
+BASES = {"builtins.object", "pydantic.BaseModel", "pydantic_settings.BaseSettings"}
+DOTENV = {"dotenv.load_dotenv", "dotenv.main.load_dotenv"}
+FOR_TESTS = re.compile(r"test|dev|local|debug", re.I)
+LOOPBACK = re.compile(r"localhost|127\.|::1|unix:|fd:")
+STARTS_APP = re.compile(r"__main__|create_app\(|\.run(_task)?\(|\bserve\(")
+CONFIG_CLASS = re.compile(r"(Config|Configuration|Settings)\b")
+# in a class, as ast.unparse writes it
+COMPUTES = re.compile(r"def __(post_)?init__\(|property\n +def [A-Z_]+\(")
+UPPER_CASE = re.compile(r"^ +(self\.|def )?[A-Z][A-Z0-9_]*[ ,:(]|setattr", re.M)
+
+
+def served(module: Module, *keys: str) -> Iterator[Setting]:
+    """Not in tests, under a name made for them, or under an `if`. Of a key that is set
+    twice one may replace the other, unless it hands it on: neither is here."""
+    found = [
+        one
+        for one in ([] if module.is_test else module.configured)
+        if one.key.upper() in keys
+        and not is_for_tests(module, one.target)
+        and f".{one.key}".lower() not in ast.unparse(one.value).lower()
+    ]
+    known = [one.key.upper() for one in found]
+    for setting in found:
+        is_asked = module.within(setting.target, ast.If)
+        if known.count(setting.key.upper()) == 1 and not is_asked:
+            yield setting
+
+
+def is_for_tests(module: Module, node: ast.AST) -> bool:
+    names = [getattr(one, "name", None) or "" for one in module.ancestors(node)]
+    return any(map(FOR_TESTS.search, names))
+
+
+@rule(
+    "QP601",
+    "environment-in-class-body",
+    Severity.NOTE,
+    "read once, at import: what is set later has no effect; read it in `create_app`",
+    on=ast.ClassDef,
+    runs="import -> KeyError",
+    example="""
+        - class Config:
+        -     TITLE = os.environ["TITLE"]
+          def create_app():
+              app = Quart(__name__)
+        -     app.config.from_object(Config)
+        +     app.config["TITLE"] = os.environ["TITLE"]
+              return app
+    """,
+)
+def environment_in_class_body(module: Module, node: ast.ClassDef) -> Found:
+    """Tests cannot set it, and where it is missing nothing can be imported. Only one
+    such line of a class is reported."""
+    names = " ".join([node.name, *map(ast.unparse, node.bases)])
+    is_handed = f"from_object({node.name}" in module.text
+    if (is_handed or CONFIG_CLASS.search(names)) and not module.is_test:
+        for part in [one for one in ast.walk(node) if module.name(one) in ENVIRONMENT]:
+            if not (module.function(part) or module.within(part, ast.keyword)):
+                yield part, ""
+                return
+
+
+@rule(
+    "QP602",
+    "config-class-not-instance",
+    Severity.ERROR,
+    "the class is read, so `__init__` and properties never run; pass `{}()`",
+    on=ast.Call,
+    runs='app.config["PAGE_SIZE"] == 20 -> False',
+    example="""
+          class Config:
+              @property
+              def PAGE_SIZE(self):
+                  return 20
+        - app.config.from_object(Config)
+        + app.config.from_object(Config())
+    """,
+)
+def config_class_not_instance(module: Module, node: ast.Call) -> Found:
+    """`from_object` copies upper-case attributes: of a class the defaults, unchecked,
+    and property objects in place of values."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr="from_object"), args=[given]):
+            names = [given]
+            match given:
+                case (
+                    ast.Subscript(value=table)
+                    | ast.Call(func=ast.Attribute(value=table))
+                ):
+                    choices = module.assigned(table)
+                    names = choices.values if isinstance(choices, ast.Dict) else []
+            owners = filter(None, map(module.local_class, names))
+            if any(COMPUTES.search(ast.unparse(owner)) for owner in owners):
+                yield given, ast.unparse(given)
+
+
+@rule(
+    "QP621",
+    "settings-from-object",
+    Severity.ERROR,
+    "it copies upper-case names only, so nothing of this; use `from_mapping(KEY=...)`",
+    on=ast.Call,
+    runs='app.config.get("PAGE_SIZE") -> None',
+    example="""
+          class Config:
+        -     page_size = 20
+        +     PAGE_SIZE = 20
+          app.config.from_object(Config)  # here
+    """,
+)
+def settings_from_object(module: Module, node: ast.Call) -> Found:
+    """The keys are missing without a word."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr="from_object"), args=[given]):
+            made = module.assigned(given) or given
+            kind = made.func if isinstance(made, ast.Call) else made
+            match isinstance(kind, ast.Name) and module.bindings(kind):
+                case [ast.arg(annotation=ast.expr() as kind)]:
+                    pass
+            owner = module.local_class(kind)
+            bases = map(module.name, owner.bases if owner else [kind])
+            takes_some = owner and UPPER_CASE.search(ast.unparse(owner))
+            if BASES.issuperset(bases) and not takes_some:
+                yield given, ""
+
+
+@rule(
+    "QP603",
+    "secret-in-source",
+    Severity.WARNING,
+    "whoever reads the source can forge sessions or tokens; take `{}` from the "
+    "environment, without a default",
+    on=ast.Module,
+    runs="app.secret_key -> 'change-me'",
+    example="""
+        - app.secret_key = os.environ.get("SECRET_KEY", "change-me")
+        + app.config.from_prefixed_env()  # QUART_SECRET_KEY
+    """,
+)
+def secret_in_source(module: Module, node: ast.Module) -> Found:
+    """Nothing says that a default is in use, unless it is compared and refused."""
+    compared = [part for one in module.nodes(ast.Compare) for part in ast.walk(one)]
+    for key, given, _ in served(module, *SECRETS):
+        value = module.value(module.fallback(given))
+        is_secret = isinstance(value, str | bytes) and value not in {"", b"", key}
+        if is_secret and value not in map(module.value, compared):
+            yield given, key.upper()
+
+
+@rule(
+    "QP604",
+    "debug-in-source",
+    Severity.WARNING,
+    "`{}` shows clients tracebacks with local variables; leave it to tests and to "
+    "`quart run --debug`",
+    on=(ast.Module, ast.Call),
+    runs='b"locals" in await (await get("/crash")).get_data() -> True',
+    example="""
+        - app.config["DEBUG"] = True
+          @app.get("/crash")
+          async def crash():
+              return {}["key"]
+    """,
+)
+def debug_in_source(module: Module, node: ast.Module | ast.Call) -> Found:
+    """A server heeds the configuration, not how it was started; TESTING does the same
+    since 0.22. What `app.run` shows on loopback is nobody else's."""
+    if isinstance(node, ast.Module):
+        for key, value, target in served(module, *TRACEBACKS):
+            if module.value(value) is True and not isinstance(target, ast.Name):
+                yield value, f"{key} = True"
+    elif isinstance(node.func, ast.Attribute) and node.func.attr in {"run", "run_task"}:
+        host = argument(node, 0, "host")
+        address = module.value(host and module.fallback(host))
+        is_public = isinstance(address, str) and not LOOPBACK.match(address)
+        is_debug = module.value(argument(node, 2, "debug")) is True
+        if is_public and is_debug and module.is_app(node.func.value):
+            yield node, f"debug=True on {address}"
+
+
+@rule(
+    "QP611",
+    "insecure-cookie",
+    Severity.NOTE,
+    "`{} = False` sends the cookie where others can read it; leave that to tests",
+    on=ast.Module,
+    runs="app.session_interface.get_cookie_secure(app) -> False",
+    example="""
+        - app.config["SESSION_COOKIE_SECURE"] = False
+        + app.config["SESSION_COOKIE_SECURE"] = True
+    """,
+)
+def insecure_cookie(module: Module, node: ast.Module) -> Found:
+    """Without Secure it travels over plain HTTP, without HttpOnly scripts read it."""
+    for key, value, _ in served(module, *PROTECTED):
+        if module.value(value) is False:
+            yield value, key
+
+
+@rule(
+    "QP622",
+    "masked-secret-key",
+    Severity.ERROR,
+    "a SecretStr is no key (500 when a session is written): use `get_secret_value()`",
+    on=ast.Module,
+    runs="app.session_interface.get_signing_serializer(app).dumps(1) -> TypeError",
+    example="""
+          from pydantic import SecretStr
+          KEY = SecretStr("k" * 32)
+        - app.secret_key = KEY
+        + app.secret_key = KEY.get_secret_value()
+    """,
+)
+def masked_secret_key(module: Module, node: ast.Module) -> Found:
+    """The signer wants text or bytes, and asks for it only when it signs."""
+    masked = {
+        ast.unparse(line.target)
+        for line in module.nodes(ast.AnnAssign)
+        if not SECRET_TYPES.isdisjoint(map(module.name, ast.walk(line.annotation)))
+    }
+    for key, value, target in module.configured:
+        is_field = isinstance(value, ast.Attribute) and value.attr in masked
+        is_key = key == "SECRET_KEY" and not isinstance(target, ast.Name)
+        if is_key and (is_field or module.kind(value) in SECRET_TYPES):
+            yield value, ""
+
+
+@rule(
+    "QP612",
+    "dotenv-in-app",
+    Severity.NOTE,
+    "the developer's file reaches tests too; load it where the app is started",
+    on=ast.Module,
+    runs="os.environ.pop('TITLE', None) -> 'Draft'",
+    example="""
+        - from dotenv import load_dotenv
+          Path(".env").write_text("TITLE=Draft")
+        - load_dotenv()
+          app.config["TITLE"] = os.environ.get("TITLE", "Users")
+    """,
+)
+def dotenv_in_app(module: Module, node: ast.Module) -> Found:
+    """Whoever imports or builds the app gets it. `quart run` loads `.env` by itself."""
+    starts = STARTS_APP.search(module.text) and "Quart(" not in module.text
+    for call in module.nodes(ast.Call):
+        function = module.function(call)
+        is_early = module.builds_app(function) or not (function or starts)
+        is_wanted = module.within(call, ast.If) or module.is_test
+        if module.name(call.func) in DOTENV and is_early and not is_wanted:
+            yield call, ""
+            return
+
+
+@rule(
+    "QP905",
+    "quart-env",
+    Severity.NOTE,
+    "Quart has not read `{}` since 0.19; use QUART_DEBUG or `quart run --debug`",
+    on=ast.Constant,
+    runs='[DEBUG, os.environ.pop("QUART_DEBUG", 0)][0] -> False',
+    example="""
+          from quart.helpers import get_debug_flag
+        - os.environ["QUART_ENV"] = "development"
+        + os.environ["QUART_DEBUG"] = "1"
+          DEBUG = get_debug_flag()
+    """,
+)
+def quart_env(module: Module, node: ast.Constant) -> Found:
+    """Setting it changes nothing, unless the app reads it for itself."""
+    if node.value in UNREAD and module.text.count(str(node.value)) == 1:
+        match module.parent(node):
+            case (
+                ast.Subscript(value=owner, ctx=ast.Store())
+                | ast.Call(func=ast.Attribute(value=owner, attr="setdefault"))
+            ) if module.name(owner) == "os.environ" and not module.is_test:
+                yield node, str(node.value)
