@@ -1,0 +1,161 @@
+"""What starts and stops with the app."""
+
+import ast
+
+from ..engine.keeping import is_kept
+from ..engine.quart import Module
+from ..engine.rule import Found, Severity, rule
+from ..engine.words import ENDING_HOOKS, STARTING_HOOKS
+
+GENERATORS = ("while_app_serving", "while_serving")
+PLAIN_HOOKS = ("before_app_serving", "before_serving", *ENDING_HOOKS)
+APP_HOOKS = {"after_serving", "before_serving", "while_serving"}
+CLIENTS = {  # and what makes it right: it is closed, or not shared by all requests
+    "aiohttp.ClientSession": {"close"},
+    "asyncpg.connect": {"Lock", "add_listener"},
+    "asyncpg.create_pool": {"close", "terminate"},
+    "httpx.AsyncClient": {"aclose"},
+    "httpx2.AsyncClient": {"aclose"},
+}
+
+
+@rule(
+    "QP807",
+    "serving-hook-yield",
+    Severity.ERROR,
+    "`while_serving` is given an `async def` with `yield`, the other serving hooks a "
+    "function without; as it stands, {}",
+    on=ast.Module,
+    runs="start -> LifespanError",
+    example="""
+          @app.while_serving
+          async def members():  # here
+              app.extensions["members"] = ["Ada"]
+        +     yield
+    """,
+)
+def serving_hook_yield(module: Module, node: ast.Module) -> Found:
+    """What stands before `yield` is the start, what follows the stop."""
+    for function, _ in module.hooks(*GENERATORS):
+        if isinstance(function, ast.FunctionDef) or not module.yields(function):
+            yield function, "the app does not start"
+    for function, _ in module.hooks(*PLAIN_HOOKS):
+        if module.yields(function):
+            yield function, "not a line of this runs"
+
+
+@rule(
+    "QP809",
+    "serving-hook-on-blueprint",
+    Severity.ERROR,
+    "a blueprint has no `{}` (AttributeError); its hooks have `_app_` in the name",
+    on=ast.Attribute,
+    runs="import -> AttributeError",
+    example="""
+          blueprint = Blueprint("members", __name__)
+        - @blueprint.before_serving
+        + @blueprint.before_app_serving
+          async def load():
+              print("loading")
+    """,
+)
+def serving_hook_on_blueprint(module: Module, node: ast.Attribute) -> Found:
+    """Serving is a matter of the whole app, and the name says so."""
+    if node.attr in APP_HOOKS and module.kind(node.value) == "quart.Blueprint":
+        yield node, node.attr
+
+
+@rule(
+    "QP813",
+    "bare-yield",
+    Severity.NOTE,
+    "what follows this `yield` does not run when the start fails elsewhere; put it in "
+    "`finally`, or use `async with`",
+    on=ast.Module,
+    runs="[j := log(), await anext(j), await j.aclose(), app.file.closed][3] -> False",
+    example="""
+          @app.while_serving
+          async def log():
+        -     app.file = io.StringIO()
+        -     yield
+        -     app.file.close()
+        +     with io.StringIO() as app.file:
+        +         yield
+    """,
+)
+def bare_yield(module: Module, node: ast.Module) -> Found:
+    """After a failed start generators are closed: only `finally` and `with` act."""
+    for function, _ in module.hooks(*GENERATORS):
+        for line in [] if module.is_test else function.body[:-1]:
+            if isinstance(line, ast.Expr) and isinstance(line.value, ast.Yield):
+                yield line, ""
+
+
+@rule(
+    "QP818",
+    "client-at-import",
+    Severity.WARNING,
+    "this {}; open a client or pool in a `while_serving` generator, and close it there",
+    on=ast.Call,
+    runs="[await app.shutdown(), app.prices.is_closed][1] -> False",
+    example="""
+          from httpx2 import AsyncClient
+        - app.prices = AsyncClient(timeout=30)
+        + @app.while_serving
+        + async def open_prices():
+        +     async with AsyncClient(timeout=30) as app.prices:
+        +         yield
+    """,
+)
+def client_at_import(module: Module, node: ast.Call) -> Found:
+    """Connections belong to a loop: a second test gets "Event loop is closed"."""
+    name = module.name(node.func)
+    if name in CLIENTS and kept(module, node) and not module.is_test:
+        words = {one.attr for one in module.nodes(ast.Attribute)} | module.settings
+        if words.isdisjoint(CLIENTS[name]):
+            single = name.endswith(".connect")
+            yield node, "runs one query at a time" if single else "is never closed"
+
+
+def kept(module: Module, node: ast.Call) -> bool:
+    """At import, in or around a factory, or by a hook that starts the app."""
+    function, outer = module.function(node), module.parent(node)
+    value = outer if isinstance(outer, ast.Await) else node
+    if function in {hook for hook, _ in module.hooks(*STARTING_HOOKS)}:
+        return is_kept(module, value, set())
+    nodes = ast.walk(function or node)
+    shared = module.at_import(node) or any(map(module.builds_app, nodes))
+    return shared and isinstance(module.parent(value), ast.Assign)
+
+
+@rule(
+    "QP819",
+    "g-in-serving-hook",
+    Severity.ERROR,
+    "`{}` is gone after this hook, which has its own `g`; keep it in `app.extensions`",
+    on=ast.Attribute,
+    runs='get("/members") -> 500',
+    example="""
+          @app.before_serving
+          async def load_members():
+        -     g.members = ["Ada"]
+        +     app.extensions["members"] = ["Ada"]
+          @app.get("/members")
+          async def members():
+        -     return {"members": g.members}
+        +     return {"members": app.extensions["members"]}
+    """,
+)
+def g_in_serving_hook(module: Module, node: ast.Attribute) -> Found:
+    """The hooks of one start share a `g`, and what only they use is left alone."""
+    name = module.name(node)
+    if name.startswith("quart.g.") and isinstance(node.ctx, ast.Store):
+        hooks = {function for function, _ in module.hooks(*STARTING_HOOKS)}
+        same = [one for one in module.nodes(ast.Attribute) if module.name(one) == name]
+        readers = [
+            module.function(one) for one in same if isinstance(one.ctx, ast.Load)
+        ]
+        if module.function(node) in hooks and not (
+            readers and hooks.issuperset(readers)
+        ):
+            yield node, name.removeprefix("quart.")

@@ -1,0 +1,544 @@
+"""Tasks, threads, streams and blocking calls: the rules of background_tasks."""
+
+import asyncio
+import importlib
+import inspect
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import celery  # type: ignore[import-untyped]
+import pytest
+import quart
+from check_app.engine import words
+from check_app.rules import background_tasks as rules
+from werkzeug.local import LocalProxy
+
+from tests.check_app import PREAMBLE, cases, check, judged, put_in
+
+
+@cases("""
+## background tasks
+import functools
+from quart import copy_current_request_context, has_request_context
+
+async def one():
+    print(session["a"])  # QP203
+
+async def two():
+    g.connection = await connect()
+    print(g.connection, g.get("a"), current_app.name)
+
+async def three():
+    if has_request_context():
+        print(request.path)
+
+async def four():
+    async with app.test_request_context("/"):
+        print(request.path)
+
+@copy_current_request_context
+async def five():
+    print(session["a"])
+
+async def six(user, request):
+    print(g.user, request)  # QP203
+
+class Jobs:
+    def start(self):
+        app.add_background_task(self.run)
+        app.add_background_task(self.missing)
+
+    async def run(self):
+        print(websocket.path)  # QP203
+
+@app.get("/")
+async def view():
+    app.add_background_task(functools.partial(one, 1))
+    app.add_background_task(functools.partial())
+    for task in (two, three):
+        app.add_background_task(task)
+    app.add_background_task(two)
+    app.add_background_task(three)
+    app.add_background_task(four)
+    app.add_background_task(five)
+    current_app.add_background_task(six, g.user, request.path)
+    app.add_background_task(lambda: print(request.path))  # QP203
+    app.add_background_task(unknown)
+    app.add_background_task(Jobs)
+    app.add_background_task()
+    scheduler.add_background_task(lambda: print(request.path))
+    return "a"
+## threads
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+pool = ThreadPoolExecutor()
+
+def one():
+    return request.path  # QP206
+
+def two():
+    return session["a"]  # QP206
+
+def three():
+    return current_app.name  # QP206
+
+def four():
+    return request.path
+
+async def five():
+    async with app.app_context():
+        return current_app.name
+
+@app.get("/")
+async def view():
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, one)
+    pool.submit(two)
+    threading.Thread(target=three).start()
+    threading.Thread(None, unknown).start()
+    threading.Thread(target=lambda: asyncio.run(five())).start()
+    await loop.run_in_executor(None, lambda: g.member)  # QP206
+    await loop.run_in_executor(None, *arguments)
+    other.submit(four)
+    await asyncio.to_thread(four)
+    return "a"
+## streams
+from quart import stream_with_context
+
+async def lines():
+    yield current_app.name  # QP110
+
+async def words():
+    yield "a"
+
+async def own():
+    async with app.app_context():
+        yield current_app.name
+
+def plain():
+    yield request.path  # QP110
+
+def one():
+    return request.path
+
+@other
+async def wrapped_lines():
+    yield request.path
+
+@app.get("/a")
+async def answered():
+    return lines(), 200
+
+@app.get("/b")
+async def wrapped():
+    return Response(words()), Response(plain()), Response(wrapped_lines()), own()
+
+@app.get("/c")
+async def kept():
+    @stream_with_context
+    async def inner():
+        yield request.path + session["a"] + g.get("user")
+        yield g.user  # QP110
+    return inner()
+
+@app.get("/d")
+async def used():
+    print([word async for word in lines()])
+    if request.args:
+        return stream_with_context(lines)()
+    return one()
+## streams in responses
+async def lines():
+    yield g.user  # QP110
+
+async def others():
+    yield g.user  # QP110
+
+@app.get("/b")
+async def wrapped():
+    if request.args:
+        return current_app.response_class(others())
+    return await make_response(lines(), 200)
+## links
+from quart import url_for
+
+async def one():
+    print(url_for("view"), url_for("view", _external=False))
+    print(url_for("view", _external=True))  # QP715
+
+async def two():
+    async with app.test_request_context("/"):
+        print(url_for("view", _external=True))
+
+@app.get("/")
+async def view():
+    app.add_background_task(one)
+    app.add_background_task(two)
+    return url_for("view", _external=True)
+## links of a known server
+from quart import url_for
+
+app.config["SERVER_NAME"] = "example.com"
+app.add_background_task(lambda: print(url_for("view", _external=True)))
+## tasks
+class Jobs:
+    async def start(self):
+        asyncio.create_task(work())  # QP714
+        asyncio.get_running_loop().create_task(work())  # QP714
+        self.bot.loop.create_task(work())  # QP714
+        self.task = asyncio.create_task(work())
+        self.tasks.add(asyncio.create_task(work()))
+        await asyncio.create_task(work())
+        asyncio.create_task
+        async with asyncio.TaskGroup() as group:
+            group.create_task(work())
+## tasks of tests
+import pytest
+
+async def test_one():
+    asyncio.create_task(work())
+## passing
+import functools
+import threading
+import time
+from quart.utils import run_sync
+from werkzeug.security import generate_password_hash
+
+async def work(number):
+    return number
+
+def count(number) -> int:
+    return number
+
+def nothing(number):
+    print(number)
+
+def unknown(number) -> Thing:
+    return number
+
+def chosen(number):
+    return HANDLERS[number]
+
+@other
+def decorated(number):
+    print(number)
+
+class Jobs:
+    async def run(self):
+        app.add_background_task(self.run())  # QP705
+        scheduler.add_background_task(self.run())
+
+def start():
+    app.add_background_task(work(1))  # QP705
+    app.add_background_task(chosen(1))
+    app.add_background_task(other(1))
+    app.add_background_task(functools.partial(work, 1))
+    app.add_background_task(work, 1)
+    threading.Thread(target=nothing(1)).start()  # QP705
+    asyncio.to_thread(count(1))  # QP705
+    asyncio.to_thread(time.sleep(1))  # QP705
+    asyncio.to_thread(unknown(1))
+    asyncio.to_thread(decorated(1))
+    asyncio.to_thread(count, 1)
+    run_sync(generate_password_hash("a"))()  # QP705
+""")
+def test_handed_on(code: str) -> None:
+    check(PREAMBLE + code)
+
+
+@cases("""
+## in the loop and beside it
+import time
+from quart.utils import run_sync
+
+def helper():
+    inner()
+
+def inner():
+    time.sleep(1)  # QP702
+
+def unused():
+    time.sleep(1)
+
+def lines():
+    time.sleep(1)
+    yield "a"
+
+@in_a_thread
+def decorated():
+    time.sleep(1)
+
+async def numbers():
+    yield time.sleep(1)  # QP702
+
+@app.get("/a")
+async def one():
+    def work():
+        time.sleep(1)
+
+    helper()
+    await decorated()
+    await asyncio.to_thread(work)
+    await run_sync(unused)()
+    await asyncio.get_running_loop().run_in_executor(None, lambda: time.sleep(1))
+    return lines()
+
+@app.get("/b")
+def two():
+    time.sleep(1)
+    return "a"
+## start, commands and main blocks
+import time
+from tortoise import run_async
+
+@app.get("/")
+async def view():
+    return "a"
+
+@app.before_serving
+async def load():
+    time.sleep(1)
+    await connect()
+    asyncio.create_task(poll()).add_done_callback(print)
+
+async def connect():
+    time.sleep(1)
+
+async def poll():
+    time.sleep(1)  # QP702
+
+@app.cli.command()
+async def awaited():  # QP801
+    time.sleep(1)
+
+@app.cli.command()
+def seed():
+    run_async(insert())
+
+async def insert():
+    time.sleep(1)
+
+async def both():
+    time.sleep(1)  # QP702
+
+async def kept():
+    time.sleep(1)  # QP702
+
+async def serve():
+    await both()
+    return [kept()]
+
+async def main():
+    time.sleep(1)
+    await both()
+
+if __name__ == "__main__":
+    asyncio.run(main())
+    asyncio.get_event_loop().run_until_complete(main())
+## scripts
+import time
+
+class Work:
+    async def run(self):
+        time.sleep(1)
+
+if __name__ == "__main__":
+    asyncio.run(Work().run())
+## tests
+import pytest
+import time
+
+async def test_one():
+    time.sleep(1)
+## clients
+import smtplib
+from sqlite3 import dbapi2 as sqlite3
+
+import boto3
+import httpx
+import openai
+import peewee
+import pymongo
+import redis
+import requests
+from pymongo.mongo_client import MongoClient
+
+from .jobs import pool, send
+
+cache = redis.Redis.from_url("redis://")
+other = redis.StrictRedis()
+quick = redis.from_url("redis://")
+chat = openai.OpenAI()
+users = MongoClient()["shop"].users
+http = requests.session()
+bucket = boto3.client("s3")
+loop = loop.next
+
+class User(peewee.Model):
+    name = peewee.TextField()
+
+def database() -> sqlite3.Connection:
+    return sqlite3.connect("a")  # QP702
+
+async def one():
+    cache.get("a")  # QP702
+    other.get("a")  # QP702
+    quick.pipeline().set("a", 1)
+    chat.chat.completions.create(model="a")  # QP702
+    openai.AsyncOpenAI().chat.completions.create(model="a")
+    users.find_one({})  # QP702
+    users.find({})
+    pymongo.AsyncMongoClient().shop.users.find_one({})
+    http.get("a").json().get("a")  # QP702
+    http.headers.get("a")
+    bucket.upload_file("a", "b", "c")  # QP702
+    bucket.generate_presigned_url("get_object")
+    User.select().where(User.name == "a").get()  # QP702
+    with httpx.Client() as client:
+        client.get("a")  # QP702
+    with smtplib.SMTP("localhost") as mail:  # QP702
+        mail.noop()
+    database().execute("select 1")  # QP702
+    cursor = database().cursor()
+    cursor.execute("select 1")  # QP702
+    loop.call.get("a")
+
+def two():
+    return cache.get("a")
+## celery
+from .jobs import send
+
+@shared_task
+def work():
+    print("a")
+
+async def one(task: celery.Task, other):
+    send.delay("a")  # QP702
+    work.apply_async()  # QP702
+    other.delay("a")
+    await send.delay("a")
+    await asyncio.to_thread(send.delay)
+
+def two():
+    send.delay()
+""")
+def test_blocking(code: str) -> None:
+    check(PREAMBLE + code)
+
+
+def names_in(table: dict[str, str]) -> list[tuple[str, str]]:
+    return [(owner, name) for owner, names in table.items() for name in names.split()]
+
+
+def blocks(owner: str, name: str, part: str = "") -> bool:
+    """Whether a function of a module, or a method of a kind, is found in a view."""
+    module, _, last = owner.rpartition(".")
+    made = {
+        "Connection": f"{module}.connect()",
+        "Cursor": f"{module}.connect().cursor()",
+    }
+    is_kind = owner in words.COMMANDS or (module and last[0].isupper())
+    code = f"""
+import quart, {module if is_kind else owner}
+client = {made.get(last, f"{owner}()")}
+async def view():
+    {"client" if is_kind else owner}{part}.{name}("a")
+"""
+    return ("QP702", 5) in judged(code)
+
+
+@pytest.mark.parametrize(("owner", "name"), names_in(words.BLOCKING))
+def test_each_blocking_call(owner: str, name: str) -> None:
+    assert blocks(owner, name)
+    module, _, last = owner.rpartition(".")
+    if owner.partition(".")[0] in {*sys.stdlib_module_names, "httpx2"}:
+        is_kind = last[0].isupper()
+        found = importlib.import_module(module if is_kind else owner)
+        assert hasattr(getattr(found, last) if is_kind else found, name)
+
+
+@pytest.mark.parametrize(("owner", "name"), names_in(words.BLOCKING_PARTS))
+def test_each_blocking_part(owner: str, name: str) -> None:
+    if owner == "peewee.Model":
+        code = "import quart, peewee\nclass A(peewee.Model): ...\nasync def view():\n"
+        assert ("QP702", 4) in judged(f"{code}    A.select().{name}()")
+    else:
+        assert blocks(owner, name, ".one['two']")
+
+
+@pytest.mark.parametrize("kind", sorted(words.COMMANDS))
+def test_each_client_of_commands(kind: str) -> None:
+    assert blocks(kind, "anything")
+    assert not any(blocks(kind, name) for name in words.WITHOUT_IO.split())
+
+
+@pytest.mark.parametrize("maker", sorted({*words.MAKERS} & {*words.ALIASES}))
+def test_each_maker_of_a_client(maker: str) -> None:
+    package = maker.partition(".")[0]
+    code = f"import quart, {maker.rpartition('.')[0]}\nclient = {maker}('a')\n"
+    names = ("execute", "get", "hash")
+    calls = [f"{code}async def view():\n    client.{name}()" for name in names]
+    found = {id for call in calls for id, line in judged(call) if line == 4}
+    assert found == {"QP701" if package == "pwdlib" else "QP702"}
+
+
+@pytest.mark.parametrize("name", sorted(words.RUNNERS))
+def test_each_runner(name: str) -> None:
+    code = "import quart, time\nasync def work():\n    time.sleep(1)\n"
+    assert judged(f"{code}asyncio.create_task(work())") == {("QP702", 3), ("QP714", 4)}
+    assert judged(f"{code}library.{name}(work())") == set()
+
+
+@pytest.mark.parametrize("name", sorted(rules.PROXIES))
+def test_each_proxy(name: str) -> None:
+    assert isinstance(getattr(quart, name.removeprefix("quart.")), LocalProxy)
+    code = f"""
+import quart, threading
+async def view():
+    threading.Thread(target=lambda: {name}.a)
+    quart.current_app.add_background_task(lambda: {name}.a)
+"""
+    in_task = set() if name == "quart.current_app" else {("QP203", 5)}
+    assert judged(code) == {("QP206", 4)} | in_task
+
+
+@pytest.mark.parametrize("name", sorted(rules.G_METHODS))
+async def test_each_method_of_g(name: str) -> None:
+    word = name.removeprefix("quart.")
+    async with quart.Quart(__name__).app_context():
+        assert hasattr(quart.g, word.removeprefix("g."))
+    assert "QP203" not in put_in("QP203", "print(g.user)", f"{word}('user')")
+
+
+@pytest.mark.parametrize("name", sorted(rules.TAKES_FUNCTION))
+def test_each_taker_of_a_function(name: str) -> None:
+    position, keyword = rules.TAKES_FUNCTION[name]
+    module, _, last = name.rpartition(".")
+    methods = {rules.TASK: quart.Quart, "submit": ThreadPoolExecutor}
+    owner = importlib.import_module(module) if module else methods.get(name)
+    taken = getattr(owner or asyncio.AbstractEventLoop, last)
+    assert [*inspect.signature(taken).parameters][position + (not module)] == keyword
+    code = """
+import quart, quart.utils, asyncio, threading, concurrent.futures
+app = quart.Quart(__name__)
+loop = asyncio.new_event_loop()
+async def work(): ...
+pool = concurrent.futures.ThreadPoolExecutor()
+"""
+    owners = {rules.TASK: "app", "submit": "pool", "run_in_executor": "loop"}
+    call = f"{code}{owners.get(name, module)}.{last}"
+    assert judged(f"{call}({'None, ' * position}work())") == {("QP705", 7)}
+    assert judged(f"{call}({keyword}=work())") == {("QP705", 7)}
+    in_thread = judged(f"{call}({keyword}=lambda: quart.request.path)")
+    assert (("QP206", 7) in in_thread) is (name in rules.THREADS)
+
+
+@pytest.mark.parametrize("annotation", sorted(rules.DATA))
+def test_each_annotation_of_data(annotation: str) -> None:
+    code = f"import quart, asyncio\ndef a() -> {annotation}:\n    return x\n"
+    assert judged(f"{code}asyncio.to_thread(a())") == {("QP705", 4)}
+
+
+def test_celery_publishes_with_these() -> None:
+    assert {"delay", "apply_async"} <= {*dir(celery.Task)}
