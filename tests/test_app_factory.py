@@ -487,8 +487,8 @@ async def test_dont_configuration_by_name_shows_locals_to_who_forgets_it() -> No
 async def run_as_script(line: str, port: int) -> AsyncIterator[Server]:
     """A script whose last line serves `app`, in a process group of its own."""
     code = (
-        "from examples.dont.app_factory import *\n"
-        f"app = with_users(Quart('users'))\n{line}"
+        "from examples.dont.app_factory import Quart, _with_users, debug_for_everyone\n"
+        f"app = _with_users(Quart('users'))\n{line}"
     )
     process = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -396,7 +396,7 @@ def test_nothing_reads_quart_env(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_the_plain_form_signs_sessions_with_its_key() -> None:
-    app = dont.with_language(plain.create_app())
+    app = dont._with_language(plain.create_app())
     assert app.config["PAGE_SIZE"] == 20
     status, (cookie, *flags) = await put(app)
     assert status == 200

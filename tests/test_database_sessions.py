@@ -627,11 +627,11 @@ async def test_dont_to_dict_works_while_the_inviter_is_loaded(
         await session.flush()
         session.add(user("bob", invited_by=1))
     async with AsyncSession(engine) as session:
-        both = await session.scalars(select(dont.LazyUser).order_by(dont.LazyUser.id))
+        both = await session.scalars(select(dont._LazyUser).order_by(dont._LazyUser.id))
         _ada, bob = both.all()
         assert dont.to_dict(bob) == {"username": "bob", "invited_by": "ada"}
     async with AsyncSession(engine) as session:
-        bob = await session.get_one(dont.LazyUser, 2)
+        bob = await session.get_one(dont._LazyUser, 2)
         with missing_greenlet():
             dont.to_dict(bob)
 

@@ -770,7 +770,7 @@ async def test_a_response_is_checked_when_it_is_a_dict_of_a_declared_status() ->
     QuartSchema(app, openapi_path=None)
 
     @app.get("/<kind>")
-    @validate_response(dont.User)
+    @validate_response(dont._User)
     async def read(kind: str) -> Any:
         wrong = {"id": "not a number"}
         return {
@@ -778,7 +778,7 @@ async def test_a_response_is_checked_when_it_is_a_dict_of_a_declared_status() ->
             "more": {"id": 1, "username": "ada", "password_hash": "secret"},
             "created": (wrong, 201),
             "response": Response("", 200),
-            "instance": dont.User.model_construct(**wrong),
+            "instance": dont._User.model_construct(**wrong),
         }[kind]
 
     client = app.test_client()

@@ -261,7 +261,7 @@ async def test_dont_flask_client_raises_nothing_and_starts_nothing() -> None:
     assert answer.status_code == 500
     assert "KeyError" in page  # the price of while_serving
     assert "<pre" in page  # a traceback
-    app = dont.create_app()
+    app = dont._create_app()
     async with app.test_app():
         answer = await app.test_client().get("/price")
         assert await answer.get_json() == {"price": 3}
@@ -295,20 +295,20 @@ async def test_gather_never_raises_and_leaving_waits_then_cancels() -> None:
 
 
 async def test_dont_form_in_data_sends_nothing() -> None:
-    client = dont.create_app().test_client()
+    client = dont._create_app().test_client()
     response = await dont.form_in_data(client)
     assert response.status_code == 200
     assert await response.get_json() == {"form": [], "files": []}
 
 
 async def test_dont_leave_an_endless_stream_hangs() -> None:
-    client = dont.create_app().test_client()
+    client = dont._create_app().test_client()
     with suppress(ExceptionGroup), pytest.raises(TimeoutError):
         await asyncio.wait_for(dont.leave_an_endless_stream(client), 0.5)
 
 
 async def test_a_stream_is_left_by_a_disconnect() -> None:
-    client = dont.create_app().test_client()
+    client = dont._create_app().test_client()
     async with asyncio.timeout(10), client.request("/events") as connection:
         assert await connection.receive() == b"start"
         await connection.disconnect()
@@ -355,7 +355,7 @@ async def test_an_asgi_call_ends_at_the_disconnect_on_0_23() -> None:
         "asgi": {"spec_version": "2.3", "version": "3.0"},
         "state": {},
     }
-    app = dont.create_app()
+    app = dont._create_app()
     async with app.test_app():
         inbox.put_nowait({"type": "http.request", "body": b"", "more_body": False})
         call = asyncio.ensure_future(app(scope, inbox.get, send))
@@ -368,7 +368,7 @@ async def test_an_asgi_call_ends_at_the_disconnect_on_0_23() -> None:
 
 
 async def test_dont_wait_for_the_close_hangs_or_raises() -> None:
-    client = dont.create_app().test_client()
+    client = dont._create_app().test_client()
     expected = getattr(connections, "WebsocketDisconnectError", TimeoutError)
     assert (expected is TimeoutError) == QUART_0_23
     with pytest.raises(expected) as raised:
@@ -482,7 +482,7 @@ def outcome(app: Quart) -> tuple[int, str]:
 
 
 def greeting_app(greeted: list[str]) -> Quart:
-    app = dont.create_app()
+    app = dont._create_app()
 
     async def greet(username: str) -> None:
         greeted.append(username)

@@ -7,7 +7,7 @@ from quart_cors import cors, route_cors
 from quart_schema import Info, QuartSchema
 
 
-def with_users(app: Quart) -> Quart:
+def _with_users(app: Quart) -> Quart:
     @app.get("/users/<int:user_id>")
     async def show_user(user_id: int) -> dict[str, str]:
         mail_password = "hunter2"
@@ -20,7 +20,7 @@ def with_users(app: Quart) -> Quart:
 def configuration_by_name(name: str = "development") -> Quart:
     app = Quart(__name__)
     app.config["DEBUG"] = name == "development"
-    return with_users(app)
+    return _with_users(app)
 
 
 def debug_for_everyone(app: Quart, port: int) -> None:
@@ -30,21 +30,21 @@ def debug_for_everyone(app: Quart, port: int) -> None:
 def wildcard_with_credentials() -> Quart:
     app = Quart(__name__)
     cors(app, allow_origin="*", allow_credentials=True)
-    return with_users(app)
+    return _with_users(app)
 
 
 def origins_in_one_string() -> Quart:
     origins = "https://app.example.com,https://admin.example.com"
     app = Quart(__name__)
     cors(app, allow_origin=origins, allow_credentials=True)
-    return with_users(app)
+    return _with_users(app)
 
 
 def open_ended_origin() -> Quart:
     app = Quart(__name__)
     subdomains = re.compile(r"https://.*\.example\.com")
     cors(app, allow_origin=subdomains, allow_credentials=True)
-    return with_users(app)
+    return _with_users(app)
 
 
 def cors_per_route() -> Quart:
@@ -72,13 +72,13 @@ def cors_for_websockets() -> Quart:
 def titled_schema() -> Quart:
     app = Quart(__name__)
     QuartSchema(app, title="Users", version="1.0.0")
-    return with_users(app)
+    return _with_users(app)
 
 
 def public_docs() -> Quart:
     app = Quart(__name__)
     QuartSchema(app, info=Info(title="Users", version="1.0.0"))
-    return with_users(app)
+    return _with_users(app)
 
 
 def forgotten_import() -> Quart:
@@ -88,10 +88,10 @@ def forgotten_import() -> Quart:
     async def invalid(error: Exception) -> tuple[dict[str, str], int]:
         return {"title": "Invalid request"}, 422
 
-    return with_users(app)
+    return _with_users(app)
 
 
 def trusted_hosts() -> Quart:
     app = Quart(__name__)
     app.config["TRUSTED_HOSTS"] = ["api.example.com"]
-    return with_users(app)
+    return _with_users(app)

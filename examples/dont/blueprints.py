@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 View = Callable[..., Any]
 
 
-def login_required(view: View) -> View:
+def _login_required(view: View) -> View:
     @wraps(view)
     async def guarded(*args: Any, **kwargs: Any) -> Any:
         if "Authorization" not in request.headers:
@@ -24,7 +24,7 @@ def decorator_above_the_route() -> Quart:
     app = Quart(__name__)
     users = Blueprint("users", __name__, url_prefix="/users")
 
-    @login_required
+    @_login_required
     @users.get("")
     async def list_users() -> list[str]:
         return ["ada"]

@@ -10,7 +10,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from quart import Blueprint, Quart, session
 from quart_cors import cors
 
-
 signup = Blueprint("signup", __name__)
 
 
@@ -19,7 +18,7 @@ async def _create_user() -> dict[str, str]:
     return {"username": "ada"}
 
 
-def with_language(app: Quart) -> Quart:
+def _with_language(app: Quart) -> Quart:
     @app.get("/language")
     async def language() -> dict[str, str]:
         return {"language": session.get("language", "en")}
@@ -44,7 +43,7 @@ class ProductionConfig:
 def unchecked_production() -> Quart:
     app = Quart(__name__)
     app.config.from_object(ProductionConfig)
-    return with_language(app)
+    return _with_language(app)
 
 
 class LowerCaseConfig:
@@ -55,13 +54,13 @@ class LowerCaseConfig:
 def lower_case_names() -> Quart:
     app = Quart(__name__)
     app.config.from_object(LowerCaseConfig)
-    return with_language(app)
+    return _with_language(app)
 
 
 def settings_as_config(settings: BaseSettings) -> Quart:
     app = Quart(__name__)
     app.config.from_object(settings)
-    return with_language(app)
+    return _with_language(app)
 
 
 class FileSettings(BaseSettings):
@@ -74,7 +73,7 @@ def dotenv_in_the_factory() -> Quart:
     load_dotenv(".env")
     app = Quart(__name__)
     app.secret_key = os.environ["SECRET_KEY"]
-    return with_language(app)
+    return _with_language(app)
 
 
 def json_values() -> Quart:
@@ -82,7 +81,7 @@ def json_values() -> Quart:
     app.config.from_prefixed_env("ACME")
     if app.config["SIGNUP_OPEN"]:
         app.register_blueprint(signup)
-    return with_language(app)
+    return _with_language(app)
 
 
 class TalkativeSettings(BaseSettings):
@@ -108,7 +107,7 @@ def url_origins() -> Quart:
     app = Quart(__name__)
     origins = [str(origin) for origin in UrlOrigins().cors_origins]
     cors(app, allow_origin=origins, allow_credentials=True)
-    return with_language(app)
+    return _with_language(app)
 
 
 class PrintedPassword(BaseSettings):
@@ -118,10 +117,10 @@ class PrintedPassword(BaseSettings):
 def masked_key(key: SecretStr) -> Quart:
     app = Quart(__name__)
     app.config["SECRET_KEY"] = key
-    return with_language(app)
+    return _with_language(app)
 
 
 def bare_cookie(secret_key: str) -> Quart:
     app = Quart(__name__)
     app.secret_key = secret_key
-    return with_language(app)
+    return _with_language(app)

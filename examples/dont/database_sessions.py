@@ -39,20 +39,20 @@ async def shared_session(session: AsyncSession, ids: list[int]) -> list[User]:
     return await asyncio.gather(*(session.get_one(User, key) for key in ids))
 
 
-class Base(DeclarativeBase):
+class _Base(DeclarativeBase):
     pass
 
 
-class LazyUser(Base):
+class _LazyUser(_Base):
     __tablename__ = "users"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     username: Mapped[str]
     invited_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    inviter: Mapped["LazyUser | None"] = relationship(remote_side=[id])
+    inviter: Mapped["_LazyUser | None"] = relationship(remote_side=[id])
 
 
-def to_dict(user: LazyUser) -> dict[str, str | None]:
+def to_dict(user: _LazyUser) -> dict[str, str | None]:
     inviter = user.inviter.username if user.inviter else None
     return {"username": user.username, "invited_by": inviter}
 

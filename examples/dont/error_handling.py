@@ -9,37 +9,37 @@ from quart_schema import QuartSchema, RequestSchemaValidationError, validate_req
 from werkzeug.exceptions import HTTPException, InternalServerError, NotFound
 
 
-class Login(BaseModel, extra="forbid"):
+class _Login(BaseModel, extra="forbid"):
     username: str
     password: str = Field(min_length=8)
 
 
-class UnknownUser(Exception):
+class _UnknownUser(Exception):
     pass
 
 
-async def find_user(username: str) -> str:
+async def _find_user(username: str) -> str:
     if username == "crash":
         raise RuntimeError("postgresql://app:hunter2@db/users is down")
     if username != "ada":
-        raise UnknownUser(username)
+        raise _UnknownUser(username)
     return username
 
 
-def login_app() -> Quart:
+def _login_app() -> Quart:
     app = Quart(__name__)
     QuartSchema(app, openapi_path=None)
 
     @app.post("/login")
-    @validate_request(Login)
-    async def log_in(data: Login) -> dict[str, str]:
-        return {"user": await find_user(data.username)}
+    @validate_request(_Login)
+    async def log_in(data: _Login) -> dict[str, str]:
+        return {"user": await _find_user(data.username)}
 
     return app
 
 
 def catch_everything() -> Quart:
-    app = login_app()
+    app = _login_app()
 
     @app.errorhandler(Exception)
     async def unexpected(error: Exception) -> tuple[dict[str, str], int]:
@@ -49,7 +49,7 @@ def catch_everything() -> Quart:
 
 
 def catch_everything_by_a_call() -> Quart:
-    app = login_app()
+    app = _login_app()
 
     async def unexpected(error: Exception) -> tuple[dict[str, str], int]:
         return {"error": "An unexpected error occurred"}, 500
@@ -59,7 +59,7 @@ def catch_everything_by_a_call() -> Quart:
 
 
 def handle_pydantic_errors() -> Quart:
-    app = login_app()
+    app = _login_app()
 
     @app.errorhandler(ValidationError)
     async def invalid(error: ValidationError) -> tuple[dict[str, object], int]:
@@ -69,7 +69,7 @@ def handle_pydantic_errors() -> Quart:
 
 
 def echo_the_input() -> Quart:
-    app = login_app()
+    app = _login_app()
 
     @app.errorhandler(RequestSchemaValidationError)
     async def invalid(error: RequestSchemaValidationError) -> tuple[Any, int]:
@@ -79,7 +79,7 @@ def echo_the_input() -> Quart:
 
 
 def echo_the_text() -> Quart:
-    app = login_app()
+    app = _login_app()
 
     @app.errorhandler(RequestSchemaValidationError)
     async def invalid(
@@ -91,7 +91,7 @@ def echo_the_text() -> Quart:
 
 
 def forget_the_headers() -> Quart:
-    app = login_app()
+    app = _login_app()
 
     @app.errorhandler(HTTPException)
     async def http_error(error: HTTPException) -> tuple[dict[str, str], int | None]:
@@ -101,7 +101,7 @@ def forget_the_headers() -> Quart:
 
 
 def handle_404_only() -> Quart:
-    app = login_app()
+    app = _login_app()
 
     @app.errorhandler(404)
     async def not_found(error: NotFound) -> tuple[dict[str, str], int]:
@@ -111,7 +111,7 @@ def handle_404_only() -> Quart:
 
 
 def log_again() -> Quart:
-    app = login_app()
+    app = _login_app()
 
     @app.errorhandler(500)
     async def internal_error(error: InternalServerError) -> tuple[dict[str, str], int]:
@@ -145,14 +145,14 @@ def swallow_the_abort() -> Quart:
 def hide_the_error_in_a_group() -> Quart:
     app = Quart(__name__)
 
-    @app.errorhandler(UnknownUser)
-    async def unknown(error: UnknownUser) -> tuple[dict[str, str], int]:
+    @app.errorhandler(_UnknownUser)
+    async def unknown(error: _UnknownUser) -> tuple[dict[str, str], int]:
         return {"error": "Unknown user"}, 404
 
     @app.get("/users/<username>")
     async def show_user(username: str) -> dict[str, str]:
         async with asyncio.TaskGroup() as group:
-            user = group.create_task(find_user(username))
+            user = group.create_task(_find_user(username))
         return {"user": user.result()}
 
     return app

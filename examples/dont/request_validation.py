@@ -15,11 +15,11 @@ from quart_schema import (
 from quart_schema.pydantic import File
 
 
-class NewUser(BaseModel, extra="forbid"):
+class _NewUser(BaseModel, extra="forbid"):
     username: str
 
 
-class User(BaseModel):
+class _User(BaseModel):
     id: int
     username: str
 
@@ -40,7 +40,7 @@ def unpacked_body() -> Quart:
 
     @app.post("/users")
     async def create_user() -> tuple[dict[str, str], int]:
-        user = NewUser(**await request.get_json())
+        user = _NewUser(**await request.get_json())
         return user.model_dump(), 201
 
     return app
@@ -61,8 +61,8 @@ def except_in_the_view() -> Quart:
     QuartSchema(app, openapi_path=None)
 
     @app.post("/users")
-    @validate_request(NewUser)
-    async def create_user(data: NewUser) -> tuple[dict[str, str], int]:
+    @validate_request(_NewUser)
+    async def create_user(data: _NewUser) -> tuple[dict[str, str], int]:
         try:
             return {"username": data.username}, 201
         except ValidationError:
@@ -89,15 +89,15 @@ def stdlib_dataclasses() -> Quart:
 
 
 def row_as_response() -> Quart:
-    class UserRow(User):
+    class UserRow(_User):
         password_hash: str
 
     app = Quart(__name__)
     QuartSchema(app, openapi_path=None)
 
     @app.get("/users/ada")
-    @validate_response(User)
-    async def show_user() -> User:
+    @validate_response(_User)
+    async def show_user() -> _User:
         return UserRow(id=1, username="ada", password_hash="$argon2id$secret")
 
     return app
@@ -107,7 +107,7 @@ def checks_above_route() -> Quart:
     app = Quart(__name__)
     QuartSchema(app)
 
-    @validate_response(User, 201)
+    @validate_response(_User, 201)
     @app.post("/users")
     async def create_user() -> tuple[dict[str, Any], int]:
         return await request.get_json(), 201
@@ -120,8 +120,8 @@ def renamed_parameter() -> Quart:
     QuartSchema(app, openapi_path=None)
 
     @app.post("/users")
-    @validate_request(NewUser)
-    async def create_user(user: NewUser) -> tuple[str, int]:
+    @validate_request(_NewUser)
+    async def create_user(user: _NewUser) -> tuple[str, int]:
         return "", 201
 
     return app

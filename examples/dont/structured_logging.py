@@ -75,12 +75,12 @@ def id_in_a_sync_hook() -> Quart:
     return app
 
 
-def add_request_id(record: logging.LogRecord) -> bool:
+def _add_request_id(record: logging.LogRecord) -> bool:
     record.request_id = request_id.get()
     return True
 
 
 def filter_on_the_app_logger() -> Quart:
     app = Quart(__name__)
-    app.logger.addFilter(add_request_id)
+    app.logger.addFilter(_add_request_id)
     return app

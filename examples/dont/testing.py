@@ -10,7 +10,7 @@ from quart import Quart, Response, request, websocket
 from quart.typing import TestClientProtocol as Client
 
 
-def create_app() -> Quart:
+def _create_app() -> Quart:
     app = Quart(__name__)
 
     @app.while_serving
@@ -43,7 +43,7 @@ def create_app() -> Quart:
 
 
 def flask_client() -> Client:
-    app = create_app()
+    app = _create_app()
     app.config["TESTING"] = True
     return app.test_client()
 
@@ -66,14 +66,14 @@ async def leave_an_endless_stream(client: Client) -> bytes:
 
 
 async def one_app_for_two_tests() -> None:
-    app = create_app()
+    app = _create_app()
     for _ in range(2):
         async with app.test_app():
             await app.test_client().get("/price")
 
 
 def async_command() -> Quart:
-    app = create_app()
+    app = _create_app()
 
     @app.cli.command("greet")
     @click.argument("username")
@@ -89,7 +89,7 @@ async def command_in_an_async_test(app: Quart) -> None:
 
 @pytest.fixture(scope="session")
 async def app_for_all_tests() -> AsyncIterator[Quart]:
-    app = create_app()
+    app = _create_app()
     async with app.test_app():
         app.extensions["loop"] = asyncio.get_running_loop()
         yield app

@@ -81,7 +81,7 @@ def stored_websocket() -> Quart:
     return app
 
 
-class Device:
+class _Device:
     def __init__(self, connection) -> None:
         self.connection = connection
 
@@ -91,11 +91,11 @@ class Device:
 
 def websocket_in_an_object() -> Quart:
     app = Quart(__name__)
-    devices: dict[str, Device] = {}
+    devices: dict[str, _Device] = {}
 
     @app.websocket("/ws/devices/<name>")
     async def connect(name: str) -> None:
-        devices[name] = Device(websocket)
+        devices[name] = _Device(websocket)
         while True:
             await websocket.receive()
 
