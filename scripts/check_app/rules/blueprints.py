@@ -1,0 +1,191 @@
+"""Views, hooks and decorators: what they are given and must return."""
+
+import ast
+import re
+from itertools import pairwise
+
+from ..engine.awaiting import misused
+from ..engine.quart import Module
+from ..engine.rule import Found, Severity, rule
+from ..engine.scopes import Function
+
+COROUTINES = {
+    "quart": "flash make_response render_template render_template_string send_file "
+    "send_from_directory stream_template stream_template_string"
+}
+SYNC = {
+    "quart": "abort get_flashed_messages jsonify redirect session url_for",
+    "quart.request": "args cookies headers host method path url",
+    "quart.websocket": "args cookies headers host path url",
+}
+SENDING = {"quart": "send_file send_from_directory"}
+FLASK_ARGUMENTS = {"download_name", "etag", "max_age", "path", "path_or_file"}
+FALLS_OFF = {ast.Assign, ast.Await, ast.Pass, ast.Return}
+ANSWERS = re.compile(r"\b(raise|return \S|yield)")
+ADAPTS = re.compile("async def|ensure_async|coroutinefunction|run_sync")
+
+
+@rule(
+    "QP102",
+    "unawaited-helper",
+    Severity.ERROR,
+    "`{}()` is a coroutine in Quart: nothing happens without `await {}(...)`",
+    on=ast.Call,
+    runs='get("/") -> 500',
+    example="""
+          @app.get("/")
+          async def index():
+        -     return make_response("hello", 202)
+        +     return await make_response("hello", 202)
+    """,
+)
+def unawaited_helper(module: Module, node: ast.Call) -> Found:
+    """Rendering, `make_response`, `send_file` and `flash` are synchronous in Flask."""
+    if module.calls_one_of(node, COROUTINES) and misused(module, node):
+        yield node, ast.unparse(node.func)
+
+
+@rule(
+    "QP105",
+    "awaited-sync-api",
+    Severity.ERROR,
+    "`{}` is no coroutine: awaiting it raises TypeError; drop the `await`",
+    on=ast.Await,
+    runs='get("/notes") -> 500',
+    example="""
+          @app.get("/notes")
+          async def notes():
+        -     return await jsonify(request.args)
+        +     return jsonify(request.args)
+    """,
+)
+def awaited_sync_api(module: Module, node: ast.Await) -> Found:
+    """After `add_background_task` the work is done, and yet the client gets 500."""
+    used = node.value.func if isinstance(node.value, ast.Call) else node.value
+    name = module.name(used).removesuffix(".get").removesuffix(".getlist")
+    owner, _, word = name.rpartition(".")
+    wrong = word in SYNC.get(owner, "").split()
+    match used:
+        case ast.Attribute(value=app, attr="add_background_task"):
+            wrong = module.is_app(app)
+    if wrong:
+        yield node, ast.unparse(used)
+
+
+@rule(
+    "QP106",
+    "flask-send-file-argument",
+    Severity.ERROR,
+    "`{}` is Flask's, a TypeError here; Quart takes attachment_filename, add_etags, "
+    "cache_timeout, and a path or BytesIO",
+    on=ast.Call,
+    runs='get("/report") -> 500',
+    example="""
+          @app.get("/report")
+          async def report():
+        -     return await send_file(__file__, download_name="may.txt")
+        +     return await send_file(__file__, attachment_filename="may.txt")
+    """,
+)
+def flask_send_file_argument(module: Module, node: ast.Call) -> Found:
+    """Flask renamed the arguments in 2.0 and takes an open file; Quart did neither."""
+    if module.calls_one_of(node, SENDING):
+        for given in node.keywords:
+            if given.arg in FLASK_ARGUMENTS:
+                yield given.value, str(given.arg)
+        for one in node.args[:1]:
+            if module.name(getattr(one, "func", None)) == "builtins.open":
+                yield one, "open()"
+
+
+@rule(
+    "QP111",
+    "after-request-returns-nothing",
+    Severity.ERROR,
+    "without `return {}` at its end this hook fails every request",
+    on=ast.Module,
+    runs='get("/") -> AttributeError | ExceptionGroup',
+    example="""
+          @app.after_request
+          async def add_header(response):  # here
+              response.headers["X-Content-Type-Options"] = "nosniff"
+        +     return response
+    """,
+)
+def after_request_returns_nothing(module: Module, node: ast.Module) -> Found:
+    """None replaces the response; the error comes too late for any error handler."""
+    hooks = dict(module.hooks("after_request", "after_app_request"))
+    for function in module.functions:
+        names = map(module.decorator_name, function.decorator_list)
+        if function in hooks or "quart.after_this_request" in names:
+            taken = [*function.args.posonlyargs, *function.args.args]
+            if taken and not ANSWERS.search(ast.unparse(function)):
+                yield function, taken[-1].arg
+
+
+@rule(
+    "QP113",
+    "sync-decorator-around-view",
+    Severity.ERROR,
+    "this returns the coroutine of an async view, a 500; make it `async def` and await "
+    "`current_app.ensure_async({})(...)`",
+    on=ast.Return,
+    runs='get("/") -> 500',
+    example="""
+          def logged(view):
+        -     def wrapper():
+        -         return view()
+        +     async def wrapper():
+        +         return await current_app.ensure_async(view)()
+
+              return wrapper
+          @app.get("/")
+          @logged
+          async def index():
+              return "hello"
+    """,
+)
+def sync_decorator_around_view(module: Module, node: ast.Return) -> Found:
+    """What a plain function returns is the response. A decorator above may await it."""
+    match node.value, module.function(node):
+        case ast.Call(func=ast.Name() as called), ast.FunctionDef() as wrapper:
+            given = [one for one in module.bindings(called) if isinstance(one, ast.arg)]
+            passed = any(module.function(one) is not wrapper for one in given)
+            makers = {*module.ancestors(wrapper)} & around_views(module)
+            adapts = any(ADAPTS.search(ast.unparse(one)) for one in makers)
+            if passed and makers and not adapts:
+                yield wrapper, called.id
+
+
+def around_views(module: Module) -> set[Function | None]:
+    """The decorators of async views directly below their route."""
+    return {
+        module.local_function(getattr(below, "func", below))
+        for route in module.routes
+        for above, below in pairwise([route.call, *route.function.decorator_list])
+        if above is route.call and isinstance(route.function, ast.AsyncFunctionDef)
+    }
+
+
+@rule(
+    "QP118",
+    "view-returns-nothing",
+    Severity.ERROR,
+    'the view returns None, a TypeError and a 500; return a body, or `"", 204`',
+    on=(ast.FunctionDef, ast.AsyncFunctionDef),
+    runs='post("/notes") -> 500',
+    example="""
+          NOTES = {}
+          @app.post("/notes")
+          async def add_note():  # here
+              NOTES["tea"] = await request.get_data()
+        +     return "", 204
+    """,
+)
+def view_returns_nothing(module: Module, node: Function) -> Found:
+    """Left alone are views with other decorators, and with a call at the end."""
+    last = node.body[-1]
+    ends = type(last.value if isinstance(last, ast.Expr) else last) in FALLS_OFF
+    plain = node in module.views and len(node.decorator_list) == 1
+    if ends and plain and not module.is_test and not ANSWERS.search(ast.unparse(node)):
+        yield node, ""

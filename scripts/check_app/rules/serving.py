@@ -1,0 +1,226 @@
+"""Loops, servers, proxies, streams and the commands that start an app."""
+
+import ast
+import re
+
+from ..engine.deployment import Line, TextFile
+from ..engine.quart import Module, mentions
+from ..engine.rule import Found, Severity, rule
+from ..engine.scopes import FUNCTIONS, Function
+
+WSGI = {
+    "asgiref.wsgi": "WsgiToAsgi",
+    "gevent.pywsgi": "WSGIServer",
+    "serverless_wsgi": "handle_request",
+    "waitress": "serve",
+    "werkzeug.middleware.proxy_fix": "ProxyFix",
+    "werkzeug.serving": "make_server run_simple",
+    "wsgiref.simple_server": "make_server",
+}
+EVENT_STREAM = re.compile(
+    r"(content[-_]type|mimetype)['\"\]]*\s?[:=,]\s?['\"]text/event-stream", re.I
+)
+LOOSE_TASK = re.compile(r"(asyncio|loop(\(\))?)\.(create_task|ensure_future)$")
+TOKENS = re.compile(r"(completions|messages|responses)\.(stream|create\(.*stream=T)")
+WITHOUT_END = re.compile(r"True|1|not .*\.is_set\(\)")
+AROUND_ITSELF = re.compile(r"(\w+) = [\w.]*Middleware\(\1\b")
+HYPERCORN = r"\bhypercorn .*\w:(build|create|get|make)_app(?![\w(\\])"
+OTHER_WORKER = r" (-k|--worker-class|-c|--config)\b(?! ?=? ?(sync|gthread|gevent))"
+GUNICORN = rf"\bgunicorn(?= )(?!.*{OTHER_WORKER}).* [a-z_][\w.]*:[a-z_]"
+FLASK_RUN = r"\bflask( (--app|-A) \S+| --debug)* run\b"
+FLASK_ENV = r"(?<![\w${])(QUART|FLASK)_ENV\W+dev"
+DEPLOYMENT = {
+    HYPERCORN: "Hypercorn calls no factory: all requests are 500; write `create_app()`",
+    GUNICORN: "this worker is WSGI: all requests are 500; use Hypercorn",
+    FLASK_RUN: "`flask run` takes no Quart app; use Hypercorn, or `quart run`",
+    FLASK_ENV: "Quart has not read it since 0.19; set QUART_DEBUG=1",
+}
+EXCUSES = {  # what in the files of the project makes it right
+    GUNICORN: r"worker_class|a2wsgi|GUNICORN_CMD",
+    FLASK_ENV: r"\$.?(QUART|FLASK)_E|quart_env|['\"](QUART_(ENV)?|FLASK_ENV|ENV)['\"]",
+}
+SENDING = ("Response", "make_response", "response_class")
+
+
+@rule(
+    "QP704",
+    "loop-in-loop",
+    Severity.ERROR,
+    "`{}` starts a loop inside a loop, a RuntimeError; await the work, or `run_task()`",
+    on=ast.Call,
+    runs='get("/notes") -> 500',
+    example="""
+          @app.get("/notes")
+          async def notes():
+        -     asyncio.run(asyncio.sleep(0))
+        +     await asyncio.sleep(0)
+              return {"notes": []}
+    """,
+)
+def loop_in_loop(module: Module, node: ast.Call) -> Found:
+    """A thread runs one event loop at a time."""
+    starts = module.name(node.func) == "asyncio.run"
+    match node.func:
+        case ast.Attribute(value=owner, attr="run" | "run_until_complete" as attr):
+            starts |= attr != "run" or module.is_app(owner)
+    inside = isinstance(module.function(node), ast.AsyncFunctionDef)
+    if starts and inside and not module.imports_any("nest_asyncio"):
+        yield node, ast.unparse(node.func)
+
+
+@rule(
+    "QP810",
+    "wsgi",
+    Severity.ERROR,
+    "`{}` is WSGI, Quart is an ASGI app; serve it with Hypercorn, wrap `app.asgi_app`",
+    on=(ast.Attribute, ast.Call),
+    runs="import -> AttributeError",
+    example="""
+        - from werkzeug.middleware.proxy_fix import ProxyFix
+        + from hypercorn.middleware import ProxyFixMiddleware
+        - app.wsgi_app = ProxyFix(app.wsgi_app)
+        + app.asgi_app = ProxyFixMiddleware(app.asgi_app)
+    """,
+)
+def wsgi(module: Module, node: ast.Attribute | ast.Call) -> Found:
+    """A WSGI server gets `__call__() missing 1 required positional argument`."""
+    match node:
+        case ast.Attribute(value=owner, attr="wsgi_app", ctx=ast.Load()):
+            wrong = module.is_app(owner)
+        case ast.Call(args=args, keywords=named) if module.calls_one_of(node, WSGI):
+            given = [*args, *(one.value for one in named)]
+            apps = (module.is_app(one) or mentions(one, "asgi_app") for one in given)
+            wrong = any(apps)
+        case _:
+            return
+    if wrong:
+        yield node, ast.unparse(getattr(node, "func", node))
+
+
+@rule(
+    "QP109",
+    "stream-timeout",
+    Severity.WARNING,
+    "after 60 s (RESPONSE_TIMEOUT) 0.22 cuts it, 0.23 hangs; `response.timeout = None`",
+    on=(ast.Call, ast.Constant),
+    runs="0.22: [app.config.update(RESPONSE_TIMEOUT=0.1), "
+    "await (await get(\"/news\")).get_data()][1] -> b'data: 1\\n\\n'",
+    example="""
+          async def news():
+              yield "data: 1\\n\\n"
+              await asyncio.sleep(0.5)
+              yield "data: 2\\n\\n"
+          @app.get("/news")
+          async def stream_news():
+              response = Response(news(), mimetype="text/event-stream")  # here
+        +     response.timeout = None
+              return response
+    """,
+)
+def stream_timeout(module: Module, node: ast.Call | ast.Constant) -> Found:
+    """Event streams, tokens of a model and loops without end, whatever their type."""
+    function, outer = module.function(node), module.parent(node) or node
+    if isinstance(node, ast.Call):
+        sent = isinstance(outer, ast.Return | ast.Tuple) or mentions(outer, *SENDING)
+        lasts = sent and is_endless(module, module.local_function(node.func))
+    else:
+        event_stream = "text/event-stream" in str(node.value)
+        lasts = event_stream and bool(EVENT_STREAM.search(ast.unparse(outer)))
+    if lasts and isinstance(function, FUNCTIONS):
+        makers = {function, *map(module.function, module.reads(function))}
+        code = " ".join(ast.unparse(one) for one in makers if one)
+        limited = ".timeout = " in code or "RESPONSE_TIMEOUT" in module.settings
+        twice = isinstance(node, ast.Call) and EVENT_STREAM.search(code)
+        if not (limited or twice or makers.isdisjoint(module.views)):
+            yield node, ""
+
+
+def is_endless(module: Module, made: Function | None) -> bool:
+    """A generator with a loop without end, or of the tokens of a model."""
+    if made is None or not module.yields(made):
+        return False
+    loops = [one for one in module.body(made) if isinstance(one, ast.While)]
+    return bool(TOKENS.search(ast.unparse(made))) or any(
+        WITHOUT_END.fullmatch(ast.unparse(loop.test))
+        and not any(isinstance(one, ast.Break | ast.Return) for one in ast.walk(loop))
+        for loop in loops
+    )
+
+
+@rule(
+    "QP821",
+    "proxy-fix-around-app",
+    Severity.ERROR,
+    "`{}` is an AttributeError: this is no Quart app any more; wrap `app.asgi_app`",
+    on=ast.Assign,
+    runs="app.run -> AttributeError",
+    example="""
+          from hypercorn.middleware import ProxyFixMiddleware
+        - app = ProxyFixMiddleware(app)
+        + app.asgi_app = ProxyFixMiddleware(app.asgi_app)
+          if __name__ == "__main__":
+              app.run()
+    """,
+)
+def proxy_fix_around_app(module: Module, node: ast.Assign) -> Found:
+    """Servers take it, but tests, commands and `app.run()` need the app itself."""
+    app = node.targets[0]
+    wraps = AROUND_ITSELF.match(ast.unparse(node)) and module.is_app(app)
+    for use in module.uses(app) if wraps and isinstance(app, ast.Name) else ():
+        later, part = use.lineno > node.lineno, module.parent(use)
+        if later and isinstance(part, ast.Attribute) and part.attr != "app":
+            yield node, ast.unparse(part)
+
+
+@rule(
+    "QP822",
+    "app-run-task-on-foreign-loop",
+    Severity.WARNING,
+    "its failure goes unseen, and it takes the signals; run the bot in `while_serving`",
+    on=ast.Call,
+    runs="(await asyncio.gather(main(), return_exceptions=True))[0] -> None",
+    example="""
+          async def bot():
+              await asyncio.sleep(0.1)
+        + @app.while_serving
+        + async def run_bot():
+        +     task = asyncio.create_task(bot())
+        +     try:
+        +         yield
+        +     finally:
+        +         task.cancel()
+          async def main():
+        -     asyncio.create_task(app.run_task("fd://9999"))  # not open
+        -     await bot()
+        +     await app.run_task("fd://9999")
+    """,
+)
+def app_run_task_on_foreign_loop(module: Module, node: ast.Call) -> Found:
+    """SIGINT and SIGTERM end the web page only; the process runs on."""
+    match node.args, module.parent(node):
+        case [ast.Call(func=ast.Attribute(value=app, attr="run_task"))], ast.Expr():
+            maker = module.name(node.func) or ast.unparse(node.func)
+            if module.is_app(app) and LOOSE_TASK.search(maker):
+                yield node, ""
+
+
+@rule(
+    "QP823",
+    "deployment-command",
+    Severity.ERROR,
+    "{}",
+    on=Line,
+    runs="fragment: a Procfile, which needs a server that listens",
+    example="""
+        - web: hypercorn app:create_app
+        + web: hypercorn "app:create_app()"
+    """,
+)
+def deployment_command(source: TextFile, node: Line) -> Found:
+    """Hypercorn takes a factory for a WSGI app, and gunicorn serves no other."""
+    line = " ".join(re.sub(r"[\"'\[\],]", " ", node.text).split())
+    for wrong, problem in DEPLOYMENT.items():
+        texts = [source.text, *(one.text for one in source.modules)]
+        excuse = re.compile(EXCUSES.get(wrong, "(?!)"))
+        if re.search(wrong, line) and not any(map(excuse.search, texts)):
+            yield node, problem

@@ -1,0 +1,212 @@
+"""Tests: the client, contexts, fixtures, loops and commands."""
+
+import ast
+
+from ..engine import words
+from ..engine.awaiting import misused
+from ..engine.quart import Module, argument
+from ..engine.rule import Found, Severity, rule
+
+RESPONSE = "quart.Response"
+COROUTINES = {
+    words.CLIENT: " ".join(words.CLIENT_VERBS),
+    RESPONSE: "get_data get_json",
+    words.TEST_WEBSOCKET: "close receive receive_json send send_json",
+}
+OPENED_BY_CLIENT = {words.TEST_CONNECTION, words.TEST_SESSION, words.TEST_WEBSOCKET}
+ASYNC_CONTEXTS = {*words.FROM_APP.values(), *OPENED_BY_CLIENT}
+COMMANDS = {"click.command", "click.Group.command", f"{words.APP_GROUP}.command"}
+
+
+@rule(
+    "QP103",
+    "unawaited-client-call",
+    Severity.ERROR,
+    "this is a coroutine in Quart: without `await` nothing is sent or read",
+    on=(ast.Attribute, ast.Call),
+    runs="await test_index() -> AttributeError",
+    example="""
+          async def test_index():
+        -     response = app.test_client().get("/")
+        +     response = await app.test_client().get("/")
+              assert response.status_code == 404
+    """,
+)
+def unawaited_client_call(module: Module, node: ast.Attribute | ast.Call) -> Found:
+    """The app runs in the loop of the test, and the body may still be streaming."""
+    match node:
+        case ast.Attribute(value=owner, attr="data" | "json"):
+            found = module.kind(owner) == RESPONSE
+        case _:
+            found = isinstance(node, ast.Call) and module.calls_one_of(node, COROUTINES)
+    if found and misused(module, node):
+        yield node, ""
+
+
+@rule(
+    "QP201",
+    "sync-with",
+    Severity.ERROR,
+    "`{}` needs `async with`: `with` raises TypeError, and `push()` does nothing",
+    on=(ast.withitem, ast.Call),
+    runs="await name() -> TypeError",
+    example="""
+          async def name():
+        -     with app.app_context():
+        +     async with app.app_context():
+                  return current_app.name
+    """,
+)
+def sync_with(module: Module, node: ast.withitem | ast.Call) -> Found:
+    """Contexts, `test_app()`, the test client and what it opens are synchronous in
+    Flask. Here a context belongs to the task that entered it."""
+    match node:
+        case ast.withitem(context_expr=opened):
+            wrong = isinstance(module.parent(node), ast.With)
+        case ast.Call(func=ast.Attribute(value=opened, attr="push" | "pop")):
+            wrong = misused(module, node)
+        case _:
+            return
+    if wrong and module.kind(opened) in ASYNC_CONTEXTS:
+        yield opened, ast.unparse(opened)
+
+
+@rule(
+    "QP801",
+    "async-command",
+    Severity.ERROR,
+    "click drops this coroutine and exits 0; make it `def`, `asyncio.run()` the work",
+    on=ast.AsyncFunctionDef,
+    runs="app.test_cli_runner().invoke(args=['seed']).output -> ''",
+    example="""
+          @app.cli.command("seed")
+        - async def seed():
+        + def seed():
+              print("seeded")
+    """,
+)
+def async_command(module: Module, node: ast.AsyncFunctionDef) -> Found:
+    """Neither click nor `quart` awaits a command. Other decorators may run it."""
+    for decorator in reversed(node.decorator_list):
+        func = getattr(decorator, "func", decorator)
+        name = module.name(func)
+        if isinstance(func, ast.Attribute):
+            name = name or f"{module.kind(func.value)}.{func.attr}"
+        if name in COMMANDS:
+            yield node, ""
+        elif not name.startswith("click."):
+            break
+
+
+@rule(
+    "QP802",
+    "loop-scope",
+    Severity.WARNING,
+    "pytest-asyncio 1 takes the loop from `loop_scope=`, not from {}",
+    on=(ast.FunctionDef, ast.keyword),
+    runs='int(await asyncio.to_thread(pytest.main, ["-c/dev/null", "-Werror", '
+    '"-oasyncio_default_fixture_loop_scope=function", __file__])) -> 2',
+    example="""
+          import pytest
+        - @pytest.mark.asyncio(scope="session")
+        + @pytest.mark.asyncio(loop_scope="session")
+          async def test_index():
+              assert (await app.test_client().get("/")).status_code == 404
+    """,
+)
+def loop_scope(module: Module, node: ast.FunctionDef | ast.keyword) -> Found:
+    """An `event_loop` fixture does nothing, `scope=` of the mark warns, and that of an
+    async fixture is a ScopeMismatch where the configured loop scope is `function`."""
+    match node, module.parent(node):
+        case _ if module.asyncio_mode == "old":
+            return
+        case ast.FunctionDef(name="event_loop"), _ if node in module.fixtures:
+            yield node, "an `event_loop` fixture"
+        case ast.keyword(arg="scope", value=scope), ast.Call() as call:
+            name, of = module.name(call.func), module.parent(call)
+            short = module.fixture_loop_scope == "function" != module.value(scope)
+            fixture = name in words.FIXTURES and isinstance(of, ast.AsyncFunctionDef)
+            wrong = name == "pytest.mark.asyncio" or (short and fixture)
+            if wrong and not argument(call, None, "loop_scope"):
+                yield call, "`scope=`"
+
+
+@rule(
+    "QP804",
+    "async-fixture-in-strict-mode",
+    Severity.ERROR,
+    "in strict mode nothing awaits this; use `pytest_asyncio.fixture`, or auto mode",
+    on=ast.AsyncFunctionDef,
+    runs='int(await asyncio.to_thread(pytest.main, ["-c/dev/null", __file__])) -> 1',
+    example="""
+          import pytest
+          import pytest_asyncio
+        - @pytest.fixture
+        + @pytest_asyncio.fixture
+          async def client():  # here
+              return app.test_client()
+          @pytest.mark.asyncio
+          async def test_index(client):
+              assert (await client.get("/")).status_code == 404
+    """,
+)
+def async_fixture_in_strict_mode(module: Module, node: ast.AsyncFunctionDef) -> Found:
+    """Strict is the default; the nearest pytest configuration tells the mode."""
+    names = map(module.decorator_name, node.decorator_list)
+    if module.asyncio_mode == "strict" and "pytest.fixture" in names:
+        yield node, ""
+
+
+@rule(
+    "QP805",
+    "client-without-lifespan",
+    Severity.WARNING,
+    "nothing here runs the serving hooks of the app; `async with app.test_app():` does",
+    on=ast.Module,
+    runs="await test_price() -> AssertionError",
+    example="""
+          def create_app():
+              app = Quart(__name__)
+              app.before_serving(lambda: app.config.update(PRICE=3))
+              app.add_url_rule("/price", view_func=lambda: str(app.config["PRICE"]))
+              return app
+          async def test_price():
+        -     response = await create_app().test_client().get("/price")
+        +     async with create_app().test_app() as app:
+        +         response = await app.test_client().get("/price")
+              assert response.status_code == 200
+    """,
+)
+def client_without_lifespan(module: Module, node: ast.Module) -> Found:
+    """The view answers 500. Reported once for tests that start no app, where only hooks
+    of the app which they import set something that views read."""
+    calls = module.nodes(ast.Call)
+    clients = [one for one in calls if module.kind(one) == words.CLIENT]
+    if module.skips_lifespan and clients:
+        yield clients[0], ""
+
+
+@rule(
+    "QP820",
+    "form-in-data",
+    Severity.ERROR,
+    "Quart's client drops a dict in `data=`; write `form=`, and `files=` for uploads",
+    on=ast.Call,
+    runs="await test_add_note() -> AssertionError",
+    example="""
+          @app.post("/notes")
+          async def add_note():
+              return dict(await request.form)
+          async def test_add_note():
+              client = app.test_client()
+        -     response = await client.post("/notes", data={"text": "tea"})
+        +     response = await client.post("/notes", form={"text": "tea"})
+              assert await response.get_json() == {"text": "tea"}
+    """,
+)
+def form_in_data(module: Module, node: ast.Call) -> Found:
+    """The form is empty, and nothing says so. An upload is a `FileStorage`."""
+    data = argument(node, None, "data")
+    match module.assigned(data) or data:
+        case ast.Dict(keys=[_, *_]) if module.kind(node) == RESPONSE:
+            yield node, ""

@@ -1,0 +1,389 @@
+"""Loops, servers, proxies, streams and commands: the rules of serving."""
+
+from importlib import import_module
+from pathlib import Path
+
+import flask.cli
+import pytest
+from check_app.engine.deployment import TextFile
+from check_app.engine.project import Project
+from check_app.engine.report import judge, report_on
+from check_app.engine.rule import RULES
+from check_app.rules import serving as rules
+from quart import Quart
+
+from tests.check_app import PREAMBLE, cases, judged, marked, put_in
+
+IDS = {one.id for one in RULES.values() if one.page == "serving"}
+
+
+@cases("""
+## loops
+async def one():
+    app.run()  # QP704
+    loop.run_until_complete(two())  # QP704
+    asyncio.run(two())  # QP704
+    other.run()
+    await app.run_task()
+    await asyncio.to_thread(lambda: asyncio.run(two()))
+
+    def in_thread():
+        asyncio.run(two())
+
+def two():
+    asyncio.run(one())
+    app.run()
+## patched loops
+import nest_asyncio
+
+async def one():
+    asyncio.run(two())
+## servers
+import werkzeug.serving
+from asgiref.wsgi import WsgiToAsgi
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+werkzeug.serving.run_simple("localhost", 8000, app)  # QP810
+WsgiToAsgi(wsgi=app)  # QP810
+WsgiToAsgi(other)
+app.wsgi_app = other
+ProxyFix(other.wsgi_app)
+print(app)
+app.asgi_app = ProxyFix(app.asgi_app)  # QP810
+app.wsgi_app = ProxyFix(app.wsgi_app)  # QP810
+## proxies
+import hypercorn.middleware
+from hypercorn.middleware import ProxyFixMiddleware
+
+app = ProxyFixMiddleware(app, mode="legacy")  # QP821
+print(app.app, app)
+
+def run():
+    app.run()
+## proxies around what is served
+from hypercorn.middleware import ProxyFixMiddleware
+
+served = ProxyFixMiddleware(app)
+app.asgi_app = ProxyFixMiddleware(app.asgi_app)
+other = ProxyFixMiddleware(other)
+app.run()
+other.run()
+## proxies at the end
+from hypercorn.middleware import ProxyFixMiddleware
+
+app.config["A"] = 1
+app = ProxyFixMiddleware(app)
+first, second = app, app
+application = Quart(__name__)
+application = wrapped(application)
+application.run()
+## tasks
+from asyncio import create_task
+
+async def one(bot, group):
+    asyncio.create_task(app.run_task())  # QP822
+    asyncio.ensure_future(app.run_task("0.0.0.0", 80))  # QP822
+    create_task(app.run_task())  # QP822
+    bot.loop.create_task(app.run_task())  # QP822
+    asyncio.get_event_loop().create_task(app.run_task())  # QP822
+    group.create_task(app.run_task())
+    serving = asyncio.create_task(app.run_task())
+    asyncio.create_task(other.run_task())
+    asyncio.create_task(app.startup())
+    await asyncio.gather(app.run_task(), bot.start())
+## event streams
+import collections
+
+@app.get("/a")
+async def mimetype():
+    return Response(lines(), mimetype="text/event-stream")  # QP109
+
+@app.get("/b")
+async def assigned():
+    response = Response(lines())
+    response.content_type = "text/event-stream"  # QP109
+    return response
+
+@app.get("/c")
+async def header():
+    response = await make_response(lines())
+    response.headers["Content-Type"] = "text/event-stream"  # QP109
+    return response
+
+@app.get("/d")
+async def asked():
+    wanted = request.headers["Content-Type"] == "text/event-stream"
+    return {"stream": wanted or request.content_type == "text/event-stream"}
+
+@app.get("/e")
+async def other():
+    words = {"Accept": "text/event-stream", **{}}
+    words["Accept"] = "text/event-stream"
+    return show("text/event-stream")
+
+@app.get("/f")
+async def limited():
+    return Response(lines(), mimetype="text/event-stream", timeout=None)  # QP109
+
+@app.get("/g")
+async def answered():
+    return lines(), {"Content-Type": "text/event-stream; charset=utf-8"}  # QP109
+
+@app.get("/h")
+async def unlimited():
+    response = Response(lines(), content_type="text/event-stream")
+    response.timeout = None
+    return response
+
+def client():
+    return {"Content-Type": "text/event-stream"}
+
+STREAM = {"Content-Type": "text/event-stream"}
+## event streams of helpers
+def stream(body):
+    return Response(body, mimetype="text/event-stream")  # QP109
+
+def unlimited(body):
+    return Response(body, mimetype="text/event-stream")
+
+def unused(body):
+    return Response(body, mimetype="text/event-stream")
+
+@app.get("/a")
+async def one():
+    return stream(lines())
+
+@app.get("/b")
+async def two():
+    response = unlimited(lines())
+    response.timeout = None
+    return response
+## streams without a limit
+app.config["RESPONSE_TIMEOUT"] = None
+
+@app.get("/a")
+async def mimetype():
+    return Response(lines(), mimetype="text/event-stream")
+## streams without an end
+async def beats():
+    while True:
+        yield "beat"
+        await asyncio.sleep(1)
+
+async def until(closing):
+    while not closing.is_set():
+        yield "beat"
+
+async def rows():
+    async for row in table:
+        yield row
+
+async def chunks(file):
+    while True:
+        chunk = await file.read(9)
+        if not chunk:
+            break
+        yield chunk
+
+async def more(file):
+    while chunk := await file.read(9):
+        yield chunk
+
+async def tokens(client):
+    async for token in await client.chat.completions.create(model="a", stream=True):
+        yield token
+
+async def words(client):
+    async with client.responses.stream(model="a") as stream:
+        async for event in stream:
+            yield event
+
+async def work():
+    while True:
+        await asyncio.sleep(1)
+
+@app.get("/a")
+async def one():
+    if request.args:
+        return Response(beats())  # QP109
+    if g.new:
+        return until(g.closing), {"Content-Type": "application/jsonl"}  # QP109
+    return await make_response(tokens(g.client))  # QP109
+
+@app.get("/b")
+async def two():
+    if request.args:
+        return rows()
+    if g.new:
+        return Response(chunks(g.file))
+    return words(g.client)  # QP109
+
+@app.get("/c")
+async def three():
+    async for chunk in beats():
+        return chunk
+    asyncio.create_task(work())
+    return Response(more(g.file))
+
+@app.get("/d")
+async def four():
+    return Response(beats(), mimetype="text/event-stream")  # QP109
+
+async def elsewhere():
+    return Response(beats())
+""")
+def test_serving(code: str) -> None:
+    """Only these rules: a task that nobody looks at is found by others too."""
+    found = {(id, line) for id, line in judged(PREAMBLE + code) if id in IDS}
+    assert found == marked(PREAMBLE + code)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(module, name) for module, names in rules.WSGI.items() for name in names.split()],
+)
+def test_each_wsgi_server(module: str, name: str) -> None:
+    if module.startswith(("werkzeug", "wsgiref")):
+        assert hasattr(import_module(module), name)
+    code = f"import {module}\nfrom quart import Quart\n\n{module}.{name}(Quart('a'))\n"
+    assert judged(code) == {("QP810", 4)}
+
+
+@pytest.mark.parametrize("name", rules.SENDING)
+def test_each_way_to_send(name: str) -> None:
+    code = f"""
+from quart import Quart
+
+app = Quart(__name__)
+
+async def beats():
+    while True:
+        yield "beat"
+
+@app.get("/")
+async def view():
+    return app.{name}(beats())
+"""
+    assert judged(code) == {("QP109", 12)}
+
+
+LINES = """\
+web: hypercorn app:create_app  # QP823
+web: hypercorn "app:create_app()" && echo ENV FLASK_ENV=production
+CMD ["poetry", "run", "hypercorn", "acme.web:make_app", "-b", "0.0.0.0:80"]  # QP823
+CMD ["hypercorn", "app:create_app()", "-b", "localhost:80"]
+    command: hypercorn 'app:create_app()' --reload
+exec hypercorn app:create_app\\(\\)
+exec hypercorn app:create_app_for_tests
+RUN pip install hypercorn gunicorn flask && python run.py
+# hypercorn app:create_app
+ExecStart=/srv/venv/bin/gunicorn -w 4 -b 0.0.0.0:80 acme:app  # QP823
+CMD ["gunicorn", "--worker-class", "gevent", "acme.web:create_app()"]  # QP823
+exec gunicorn -k sync acme:app  # QP823
+exec gunicorn -k uvicorn.workers.UvicornWorker acme:app
+exec gunicorn --worker-class=uvicorn.workers.UvicornWorker acme:app
+exec gunicorn -k $WORKER acme:app
+exec gunicorn -c gunicorn.py acme:app
+exec gunicorn --bind unix:/run/acme.sock
+flask run --host 0.0.0.0  # QP823
+CMD ["flask", "--app", "acme", "run"]  # QP823
+docker run flask && quart run
+ENV QUART_ENV=development  # QP823
+ENV QUART_ENV development  # QP823
+    - "FLASK_ENV=dev"  # QP823
+      QUART_ENV: development  # QP823
+Environment="QUART_ENV=development"  # QP823
+export QUART_ENV=production
+ENV MY_QUART_ENV=development QUART_DEBUG=1
+"""
+
+
+def found_in(text: str) -> set[tuple[str, int]]:
+    file = TextFile(Path("Dockerfile"), "Dockerfile", text)
+    return {(one.id, one.line) for one in judge(file, [RULES["QP823"]])}
+
+
+def test_lines_that_start_an_app() -> None:
+    assert found_in(LINES) == marked(LINES)
+    assert found_in("CMD hypercorn \\\n    app:create_app\n") == {("QP823", 1)}
+
+
+def test_every_command_is_in_the_lines() -> None:
+    problems = {
+        one.message
+        for line in LINES.splitlines()
+        for one in judge(TextFile(Path("a.sh"), "a.sh", line), [RULES["QP823"]])
+    }
+    assert problems == {*rules.DEPLOYMENT.values()}
+
+
+def test_a_factory_serves_nobody_and_flask_takes_no_quart_app(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def create_app() -> Quart:
+        return Quart(__name__)
+
+    for arguments in [({}, print), ({}, print, print)]:
+        with pytest.raises(TypeError):
+            create_app(*arguments)
+    (tmp_path / "served.py").write_text("import quart\n\napp = quart.Quart('a')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(flask.cli.NoAppException):
+        flask.cli.ScriptInfo(app_import_path="served:app").load_app()
+
+
+APP = "from quart import Quart\n\napp = Quart(__name__)\n"
+GUNICORN = "CMD gunicorn acme:app\n"
+QUART_ENV = "ENV QUART_ENV=development\n"
+STREAM = """\
+from quart import Blueprint, Response
+
+notes = Blueprint("notes", __name__)
+
+
+@notes.get("/")
+async def view():
+    return Response(lines(), mimetype="text/event-stream")
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "ids"),
+    [
+        ({"acme.py": APP, "Dockerfile": GUNICORN}, ["QP823"]),
+        ({"acme.py": APP, "deploy/Dockerfile": GUNICORN}, ["QP823"]),
+        ({"acme/app.py": APP, "jobs/setup.py": "", "jobs/Dockerfile": GUNICORN}, []),
+        ({"acme.py": APP, "admin.py": "import flask\n", "Dockerfile": GUNICORN}, []),
+        ({"acme.py": "import os\n", "Dockerfile": GUNICORN}, []),
+        ({"acme.py": APP + "import a2wsgi\n", "Dockerfile": GUNICORN}, []),
+        ({"acme.py": APP, "Dockerfile": "ENV GUNICORN_CMD_ARGS=a\n" + GUNICORN}, []),
+        (
+            {"acme.py": APP, "conf.py": "worker_class = 'a'\n", "Dockerfile": GUNICORN},
+            [],
+        ),
+        ({"acme.py": APP, "Dockerfile": QUART_ENV}, ["QP823"]),
+        ({"acme.py": APP + "os.environ['QUART_ENV']\n", "Dockerfile": QUART_ENV}, []),
+        ({"acme.py": APP + "app.config['ENV']\n", "Dockerfile": QUART_ENV}, []),
+        ({"acme.py": APP + "quart_env: str\n", "Dockerfile": QUART_ENV}, []),
+        ({"acme.py": APP, "run.sh": "export QUART_ENV=dev\necho $QUART_ENV\n"}, []),
+        ({"acme.py": APP + "import notes\n", "notes.py": STREAM}, ["QP109"]),
+        ({"acme.py": APP + "'RESPONSE_TIMEOUT'\\n", "notes.py": STREAM}, ["QP109"]),
+        ({"acme.py": APP + "set('RESPONSE_TIMEOUT', 9)\n", "notes.py": STREAM}, []),
+        ({"acme.py": APP, "notes.py": STREAM, "a.py": "RESPONSE_TIMEOUT: int"}, []),
+        ({"acme.py": APP, "notes.py": STREAM, ".env": "QUART_RESPONSE_TIMEOUT=9"}, []),
+    ],
+)
+def test_what_the_other_files_of_a_project_tell(
+    files: dict[str, str], ids: list[str], tmp_path: Path
+) -> None:
+    for name, text in {"setup.py": "", **files}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    mine = {"QP109", "QP823"}
+    report = report_on(Project([tmp_path]), lambda code, _: code in mine)
+    assert [one.id for one in report.findings] == ids
+
+
+def test_a_stream_of_text_is_one_too() -> None:
+    new = "content_type='text/event-stream; charset=utf-8'"
+    assert "QP109" in put_in("QP109", 'mimetype="text/event-stream"', new)
