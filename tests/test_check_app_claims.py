@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import types
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -32,7 +32,36 @@ def upload(name: str) -> FileStorage:
     return FileStorage(BytesIO(b"text"), name)
 
 
+async def blocks(request: Awaitable[Any]) -> bool:
+    """Whether the event loop stands still until the request is answered."""
+    answer = asyncio.ensure_future(request)
+    turns = 0
+    while not answer.done():
+        await asyncio.sleep(0)
+        turns += 1
+    return turns < 100
+
+
+async def visit(client: Any, path: str, *messages: str) -> Any:
+    """What a websocket hears first, or its refusal; it says these, waits and leaves."""
+    socket = client.websocket(path)
+    await socket.__aenter__()
+    for message in messages:
+        await socket.send(message)
+    answer = asyncio.ensure_future(socket.receive())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    heard = None
+    if answer.done():
+        error = answer.exception()
+        heard = getattr(error, "response", error) if error else answer.result()
+    answer.cancel()
+    await socket.__aexit__(None, None, None)
+    return heard
+
+
 VERBS = ("get", "post", "put", "patch", "delete")
+HELPERS = {"blocks": blocks, "upload": upload, "visit": visit}
 
 
 @every_rule
@@ -103,7 +132,7 @@ async def outcome(expression: str, code: str, load: Any, output: dict[str, Any])
             return "imported"
         module = load(code)
         app = next((v for v in vars(module).values() if isinstance(v, Quart)), None)
-        names = {**vars(module), "asyncio": asyncio, "upload": upload, **output}
+        names = {**vars(module), "asyncio": asyncio, **HELPERS, **output}
         async with asyncio.timeout(10):
             if app is None:
                 return repr(await value_of(expression, names))

@@ -5,6 +5,8 @@ import re
 from functools import cached_property
 from pathlib import Path
 
+from .quart import Module
+
 STARTS_APP = re.compile(
     r"^(.*\.)?(Dockerfile|Containerfile)(\..*)?$|^Procfile$|\.service$"
     r"|^(docker-)?compose[\w.-]*\.ya?ml$|^\.env(\..*)?$|\.sh$"
@@ -28,6 +30,7 @@ class TextFile:
         self.file = file
         self.path = path
         self.text = text
+        self.modules: list[Module] = []  # of the project it stands in
 
     @cached_property
     def lines(self) -> list[Line]:

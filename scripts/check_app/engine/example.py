@@ -23,16 +23,17 @@ IMPORTED_FROM = {
         "pathlib": "Path",
         "typing": "Annotated Any",
         "uuid": "uuid4",
-        "pydantic": "BaseModel Field ValidationError",
+        "pydantic": "BaseModel BeforeValidator Field ValidationError",
         "quart": "Blueprint Quart Request Response abort current_app g "
         "has_request_context jsonify make_response redirect render_template request "
         "send_file session stream_with_context url_for websocket",
         "quart_cors": "cors",
-        "quart_schema": "QuartSchema RequestSchemaValidationError "
+        "quart_schema": "Info QuartSchema RequestSchemaValidationError "
         "validate_querystring validate_request validate_response",
-        "sqlalchemy": "select text",
+        "sqlalchemy": "create_engine event select text",
         "sqlalchemy.ext.asyncio": "AsyncSession async_sessionmaker create_async_engine",
-        "sqlalchemy.orm": "DeclarativeBase Mapped mapped_column",
+        "sqlalchemy.orm": "DeclarativeBase Mapped Session mapped_column",
+        "sqlalchemy.pool": "NullPool",
         "werkzeug.exceptions": "HTTPException",
     }.items()
     for name in names.split()
@@ -42,8 +43,8 @@ BLOCKS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 IMPORTS = (ast.Import, ast.ImportFrom)
 
 
-def made_of(example: str, side: str) -> tuple[str, set[int]]:
-    """The code of one side, `-` or `+`, and the lines that a finding may be in.
+def made_of(example: str, side: str, *, is_code: bool) -> tuple[str, set[int]]:
+    """The text of one side, `-` or `+`, and the lines that a finding may be in.
 
     Those are the lines with `# here`, else the ones that this side alone has.
     """
@@ -52,7 +53,7 @@ def made_of(example: str, side: str) -> tuple[str, set[int]]:
         n for n, row in enumerate(rows, 1) if row.startswith(side)
     }
     lines = [row[2:].removesuffix(HERE) for row in rows]
-    return completed(lines, wanted)
+    return completed(lines, wanted) if is_code else ("\n".join(lines) + "\n", wanted)
 
 
 def completed(lines: list[str], wanted: set[int]) -> tuple[str, set[int]]:

@@ -1,21 +1,30 @@
 """What class a value has, as far as the file tells."""
 
 import ast
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from .scopes import FUNCTIONS, Function, Scopes, canonical
 from .words import (
     ALIASES,
+    APP_GROUP,
     APP_NAME,
+    ASYNC_MAKER,
+    ASYNC_SESSION,
     CALLED,
+    DECORATED,
     FACTORY_NAME,
+    FIXTURES,
     FROM_APP,
     MAKERS,
     RESULTS,
+    SYNC_MAKER,
 )
 
 
 class Kinds(Scopes):
+    conftests: "Sequence[Kinds]" = ()  # the nearest first
+
     def definition(self, node: ast.AST | None) -> Function | ast.ClassDef | None:
         """The function or class of this module that `node` names."""
         found: list[ast.AST] = []
@@ -65,6 +74,17 @@ class Kinds(Scopes):
         node = self.assigned(node) or node
         return node.value if isinstance(node, ast.Constant) else None
 
+    def fallback(self, node: ast.expr) -> ast.expr:
+        """The default of `os.getenv(KEY, DEFAULT)`, `config.get(KEY, DEFAULT)` or
+        `... or DEFAULT`; of anything else its value."""
+        match self.assigned(node) or node:
+            case ast.Call(func=ast.Attribute(attr="get" | "getenv"), args=[_, default]):
+                return default
+            case ast.BoolOp(op=ast.Or(), values=[*_, default]):
+                return default
+            case value:
+                return value
+
     def kind(self, node: ast.AST | None) -> str:
         """The dotted name of the class of a value, or an empty string."""
         if node is None:
@@ -83,6 +103,19 @@ class Kinds(Scopes):
                 return kinds.pop() if len(kinds) == 1 else ""
             case ast.Attribute(value=ast.Name(id="self"), attr=attr):
                 return self._attribute_kind(node, attr)
+            case ast.Call(func=func, keywords=given) if self.name(func) == SYNC_MAKER:
+                made = [
+                    self.class_kind(one.value) for one in given if one.arg == "class_"
+                ]
+                if made:
+                    return ASYNC_MAKER if made == [ASYNC_SESSION] else ""
+                return SYNC_MAKER
+            case ast.Attribute(attr="validation_error") if (
+                "quart_schema" in self.imported
+            ):
+                return "pydantic.ValidationError"
+            case ast.Attribute(value=owner, attr="cli") if self.is_app(owner):
+                return APP_GROUP
             case ast.Call(func=ast.Attribute(value=owner, attr=attr) as func):
                 if attr in FROM_APP and self.is_app(owner):
                     return FROM_APP[attr]
@@ -91,6 +124,28 @@ class Kinds(Scopes):
                 return self._called_kind(func)
             case ast.Call(func=func):
                 return self._called_kind(func)
+        return ""
+
+    def calls_one_of(self, call: ast.Call, table: Mapping[str, str]) -> bool:
+        """Whether a table has it: a function of a module, or a method of a kind."""
+        owner, _, name = self.name(call.func).rpartition(".")
+        match call.func:
+            case ast.Attribute(value=value, attr=name):
+                owner = owner or self.kind(value)
+        return name in table.get(owner, "").split()
+
+    def first_kind(self, node: ast.expr | None) -> str:
+        """The kind that a chain begins with, as in `client.chat.completions`."""
+        for _ in range(9):
+            if node and (kind := self.kind(node) or self.class_kind(node)):
+                return kind
+            match node:
+                case ast.Attribute(value=inner) | ast.Subscript(value=inner):
+                    node = inner
+                case ast.Call(func=inner):
+                    node = inner
+                case _:
+                    node = self.assigned(node)
         return ""
 
     def _called_kind(self, func: ast.expr) -> str:
@@ -103,6 +158,8 @@ class Kinds(Scopes):
 
     def class_kind(self, base: ast.expr) -> str:
         """The library's class that a class is or inherits from."""
+        if isinstance(base, ast.Subscript):
+            return self.class_kind(base.value)
         if name := self.name(base):
             return class_of(name)
         owner = self.definition(base)
@@ -116,8 +173,10 @@ class Kinds(Scopes):
 
     def _bound_kind(self, binding: ast.AST) -> str:
         match binding:
+            case ast.FunctionDef(decorator_list=[*_, maker]):
+                return DECORATED.get(self.decorator_name(maker), "")
             case ast.arg(arg=name, annotation=annotation):
-                return self._annotation_kind(annotation) or self._fixture_kind(name)
+                return self._annotation_kind(annotation) or self.fixture_kind(name)
         match self.parent(binding):
             case ast.AnnAssign(annotation=annotation):
                 return self._annotation_kind(annotation)
@@ -141,12 +200,15 @@ class Kinds(Scopes):
                 return class_of(canonical(name.rstrip(".")))
         return ""
 
-    def _fixture_kind(self, name: str) -> str:
-        for fixture in self.fixtures:
-            if fixture.name == name:
-                for node in self.body(fixture):
-                    if isinstance(node, ast.Return | ast.Yield) and node.value:
-                        return self.kind(node.value)
+    def fixture_kind(self, name: str) -> str:
+        """What the fixture of that name gives, here or in the nearest conftest."""
+        for module in (self, *self.conftests):
+            for fixture in module.fixtures:
+                if fixture.name == name:
+                    for node in module.body(fixture):
+                        if isinstance(node, ast.Return | ast.Yield) and node.value:
+                            return module.kind(node.value)
+                    return ""
         return ""
 
     def _attribute_kind(self, node: ast.Attribute, attr: str) -> str:
@@ -185,7 +247,7 @@ class Kinds(Scopes):
             function
             for function in self.functions
             if {self.decorator_name(node) for node in function.decorator_list}
-            & {"pytest.fixture", "pytest_asyncio.fixture"}
+            & FIXTURES
         ]
 
     def decorator_name(self, decorator: ast.expr) -> str:

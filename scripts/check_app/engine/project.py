@@ -7,6 +7,7 @@ import stat
 import tomllib
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.util import decode_source
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import NamedTuple
 
 from .deployment import STARTS_APP, TextFile
 from .quart import Module
+from .words import DISPOSES, SETTINGS
 
 MAX_BYTES = 2_000_000
 MAX_CONTEXT = 2_000
@@ -39,8 +41,10 @@ EXCLUDED = {
 }
 PROJECT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
 BUILDS_APP = re.compile(r"\b(Quart|Blueprint)\s*[()]")
-SERVING_HOOK = re.compile(r"\.(before|while)_(app_)?serving\b")
-OWN_HOOK = re.compile(r"^@\w+\.(before|while)_(app_)?serving\b", re.M)
+OWN_APP_OR_LIFESPAN = re.compile(r"Quart\(|\btest_app\b|\bstartup\(|LifespanManager")
+REQUIREMENTS = ("Pipfile", "*.lock", "pyproject.toml", "*requirements*.txt")
+OLD_ASYNCIO = re.compile(r'pytest[-_]asyncio"?\s*(=\s*"|\nversion = ")?[=~^]*0\.')
+OTHER_MODE = re.compile(r"asyncio[-_]mode\W+auto|anyio_mode|trio_mode")
 PYTEST_FILES = {
     "pytest.toml": "pytest",
     ".pytest.toml": "pytest",
@@ -64,12 +68,11 @@ class Project:
     """`modules` are the files to report on, `context` those that only explain them."""
 
     def __init__(self, paths: Iterable[Path], exclude: Iterable[str] = ()) -> None:
-        roots = [*paths]
+        self.roots = roots = [*paths]
         excluded = {*EXCLUDED, *exclude}
         self.unread: list[Unread] = []
         found = [*find(roots, excluded, self.unread)]
         files = [file for file in found if not STARTS_APP.search(file.name)]
-        self.texts = [*texts(found)]
         self.left_out: list[str] = []
         self.modules = [*parsed(files, self.unread)]
         for module in self.modules:
@@ -88,16 +91,25 @@ class Project:
         self._places = {
             place for name in self._files for place in [name, *parents(name)]
         }
+        self.texts = [text for text in texts(found) if self._starts_quart(text, roots)]
         self._join()
         for module in self.modules:
             self._describe_tests(module)
+
+    def _starts_quart(self, text: TextFile, roots: list[Path]) -> bool:
+        """Whether the project that a file stands in serves Quart, and Quart alone."""
+        folder = f"{project_folder(text.file, roots)}{os.sep}"
+        text.modules = [m for name, m in self._files.items() if name.startswith(folder)]
+        return any(map(builds_app, text.modules)) and not any(
+            module.imports_other_framework for module in text.modules
+        )
 
     def _join(self) -> None:
         """Mark the modules that import Quart, are imported by its app, or import it."""
         modules = [*self._files.values()]
         mixed = {top_folder(m.file) for m in modules if m.imports_other_framework}
         plain = {m for m in modules if top_folder(m.file) not in mixed}
-        builders = {m for m in modules if m.imports_quart and BUILDS_APP.search(m.text)}
+        builders = {m for m in modules if builds_app(m)}
         joined = {m for m in modules if m.imports_quart}
         reached = [*builders]
         while reached:
@@ -105,9 +117,16 @@ class Project:
             joined |= new
             reached += new
         joined |= {m for m in plain if not builders.isdisjoint(self._imports(m))}
+        sources: list[Module | TextFile] = [*modules, *self.texts]
+        named = {name for one in sources for name in SETTINGS.findall(one.text)}
         for module in joined:
             module.in_app = True
+            module.settings = named
             module.index()
+            if DISPOSES in module.text or "_async_engine" in module.text:
+                for other in self._imports(module):
+                    other.is_disposed |= DISPOSES in module.text and not module.is_test
+                    module.is_disposed |= DISPOSES in other.text
         if builders:
             self._say_what_is_left_out(mixed, joined)
 
@@ -156,28 +175,36 @@ class Project:
         if not module.in_app:
             return
         if "fixture" in module.text:
-            module.asyncio_mode = asyncio_mode(folder)
-        if ".test_client" not in module.text and "test_app" not in module.text:
-            return
-        conftests = [
+            settings = next(pytest_configurations(folder), None)
+            if pins_old_asyncio(project_folder(module.file, self.roots)):
+                module.asyncio_mode = "old"
+            elif settings is not None:
+                other = OTHER_MODE.search(str(settings))
+                module.asyncio_mode = "auto" if other else "strict"
+                scope = settings.get("asyncio_default_fixture_loop_scope", "")
+                module.fixture_loop_scope = str(scope)
+        places = [
             os.path.join(above, "conftest") for above in [folder, *parents(folder)]
         ]
-        tests = [module, *filter(None, map(self._files.get, conftests))]
-        starts = any("test_app" in test.text for test in tests)
+        conftests = [*filter(None, map(self._files.get, places))]
+        module.conftests = conftests
+        tests = [module, *conftests]
+        texts = [test.text for test in tests]
+        asks = module.is_test and ".test_client" in module.text
+        if not asks or any(map(OWN_APP_OR_LIFESPAN.search, texts)):
+            return
         seen = {*tests}
         while tests:
             new = {*self._imports(tests.pop())} - seen
             seen |= new
             tests += new
-        hooks = {
-            hook[1]
-            for one in seen
-            for hook in (SERVING_HOOK if one is not module else OWN_HOOK).finditer(
-                one.text
-            )
-        }
-        module.skips_lifespan = bool(hooks) and not starts
-        module.serves_generators = "while" in hooks
+        by_hooks = {name for one in seen for name in one.names_set(by_hooks=True)}
+        by_others = {name for one in seen for name in one.names_set(by_hooks=False)}
+        read = {name for one in seen for name in one.read_while_serving}
+        missing = (by_hooks - by_others) & read
+        module.skips_lifespan = any(
+            not any(name in text for text in texts) for name in missing
+        )
 
 
 def find(
@@ -244,7 +271,7 @@ def parsed(files: Iterable[Path], unread: list[Unread]) -> Iterator[Module]:
 
 
 def texts(files: Iterable[Path]) -> Iterator[TextFile]:
-    """The files that start an app, of those whose folder or parents hold Python."""
+    """The files that start an app."""
     for file in files:
         if STARTS_APP.search(file.name):
             try:
@@ -255,16 +282,26 @@ def texts(files: Iterable[Path]) -> Iterator[TextFile]:
 
 
 def inner_path(file: Path, roots: Iterable[Path]) -> str:
-    """The path below the project: below its root, or below the package's parent."""
+    """The path below the project."""
+    real = Path(os.path.realpath(file))
+    return real.relative_to(project_folder(file, roots)).as_posix()
+
+
+def project_folder(file: Path, roots: Iterable[Path]) -> Path:
+    """The root of the project around a file, else the parent of its package."""
     real = Path(os.path.realpath(file))
     for folder in real.parents:
         if any((folder / mark).exists() for mark in PROJECT_MARKS):
-            return real.relative_to(folder).as_posix()
+            return folder
     for root in roots:
         base = Path(os.path.realpath(root))
         if base.is_dir() and base in real.parents:
-            return real.relative_to(base).as_posix()
-    return real.relative_to(Path(top_folder(file)).parent).as_posix()
+            return base
+    return Path(top_folder(file)).parent
+
+
+def builds_app(module: Module) -> bool:
+    return module.imports_quart and bool(BUILDS_APP.search(module.text))
 
 
 def read(file: Path) -> str:
@@ -300,15 +337,21 @@ def top_folder(path: Path) -> str:
     return folder
 
 
-def asyncio_mode(folder: str) -> str | None:
-    """What pytest's nearest configuration says, `strict` when it says nothing."""
+@cache
+def pins_old_asyncio(folder: Path) -> bool:
+    """Whether the requirements of a project keep pytest-asyncio below 1.0."""
+    files = (file for name in REQUIREMENTS for file in sorted(folder.glob(name)))
+    texts = (file.read_text("utf-8", "replace") for file in files if file.is_file())
+    return any(map(OLD_ASYNCIO.search, texts))
+
+
+def pytest_configurations(folder: str) -> Iterator[dict[str, object]]:
+    """The settings of pytest, the nearest ones first."""
     for place in [folder, *parents(folder)]:
         for name, section in PYTEST_FILES.items():
             settings = pytest_settings(os.path.join(place, name), section)
             if settings is not None:
-                forced = "asyncio-mode=auto" in str(settings.get("addopts"))
-                return "auto" if forced else str(settings.get("asyncio_mode", "strict"))
-    return None
+                yield settings
 
 
 def pytest_settings(file: str, section: str) -> dict[str, object] | None:

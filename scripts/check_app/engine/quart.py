@@ -1,13 +1,29 @@
 """What in a file is Quart's: apps, routes, hooks, fixtures, what runs in the loop."""
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple, cast
 
 from .kinds import Kinds
-from .scopes import FUNCTIONS, Function
-from .words import ERROR_HOOKS, LOG_LEVELS, LOGGER_NAME, VERBS
+from .scopes import CALLABLES, FUNCTIONS, TRIES, Function
+from .words import (
+    BLOCKING,
+    BLOCKING_PARTS,
+    COMMANDS,
+    ENDING_HOOKS,
+    ERROR_HOOKS,
+    LOG_LEVELS,
+    LOGGER_NAME,
+    RUNNERS,
+    STARTING_HOOKS,
+    TEXT_OF,
+    VERBS,
+    WITHOUT_IO,
+)
+
+WAITS_BY_NAME = re.compile(r"\bgather\b|await \w+$", re.M)
 
 
 class Route(NamedTuple):
@@ -45,6 +61,14 @@ class ErrorHandler(NamedTuple):
     def arguments(self) -> list[ast.arg]:
         spec = self.function.args if self.function else ast.arguments([], [])
         return [*spec.posonlyargs, *spec.args]
+
+
+class Setting(NamedTuple):
+    """What a key of the configuration is set to; `target` is set, or called."""
+
+    key: str
+    value: ast.expr
+    target: ast.expr
 
 
 class Module(Kinds):
@@ -101,6 +125,37 @@ class Module(Kinds):
     def websocket_handlers(self) -> set[Function]:
         return {route.function for route in self.routes if route.is_websocket}
 
+    def plain_websocket_handler(self, node: ast.AST) -> Function | None:
+        """The handler that `node` is or is in, unless it has decorators of its own:
+        those may accept, check, catch and close."""
+        function = node if isinstance(node, FUNCTIONS) else self.function(node)
+        if not isinstance(function, FUNCTIONS):
+            return None
+        if function not in self.websocket_handlers:
+            return None
+        calls = [route.call for route in self.routes if route.is_websocket]
+        plain = all(one in calls for one in function.decorator_list)
+        return function if plain else None
+
+    def app_of(self, call: ast.expr) -> tuple[str, list[ast.AST]]:
+        """What tells one app from another in a decorator or call such as `app.get`.
+
+        Two functions may each have an `app` of their own.
+        """
+        app = getattr(getattr(call, "func", call), "value", call)
+        bindings = self.bindings(app) if isinstance(app, ast.Name) else []
+        return ast.unparse(app), bindings
+
+    def is_before_accept(self, node: ast.expr | ast.stmt) -> bool:
+        """In a plain handler, outside loops, before anything is awaited."""
+        handler = self.plain_websocket_handler(node)
+        if handler is None or self.within(node, ast.While, ast.For, ast.AsyncFor):
+            return False
+        return not any(
+            isinstance(part, ast.Await | ast.AsyncWith) and part.lineno < node.lineno
+            for part in self.body(handler)
+        )
+
     def hooks(self, *names: str) -> Iterator[tuple[Function, ast.expr]]:
         """Functions decorated with `@app.NAME` or `@app.NAME(...)`."""
         for function in self.functions:
@@ -111,6 +166,47 @@ class Module(Kinds):
                     case ast.Attribute(value=owner, attr=attr) if attr in names:
                         if self._may_be_app(owner):
                             yield function, decorator
+
+    def names_set(self, *, by_hooks: bool) -> set[str]:
+        """The attributes, keys and globals that what runs before the app serves gives
+        a value, or that anything else gives one."""
+        hooks = {function for function, _ in self.hooks(*STARTING_HOOKS)}
+        found = set()
+        for target, value in self.assignments:
+            if (self.function(target) in hooks) is by_hooks and not is_none(value):
+                match target, value:
+                    case ast.Name(), ast.Dict(keys=keys) if (
+                        self.function(target) is None
+                    ):
+                        found |= {str(self.value(key)) for key in keys}
+                    case (
+                        ast.Attribute(attr=name)
+                        | ast.Subscript(slice=ast.Constant(value=str(name))),
+                        _,
+                    ):
+                        found.add(name)
+                    case ast.Name(id=name), _ if any(
+                        self.function(one) is None for one in self.bindings(target)
+                    ):
+                        found.add(name)
+        return found
+
+    @cached_property
+    def read_while_serving(self) -> set[str]:
+        """The attributes, keys and names that functions other than hooks read."""
+        hooks = {function for function, _ in self.hooks(*STARTING_HOOKS, *ENDING_HOOKS)}
+        words = [
+            *((node, node.attr) for node in self.nodes(ast.Attribute)),
+            *((node, node.id) for node in self.nodes(ast.Name)),
+            *((node, node.value) for node in self.nodes(ast.Constant)),
+        ]
+        return {
+            word
+            for node, word in words
+            if isinstance(word, str)
+            and not isinstance(getattr(node, "ctx", None), ast.Store)
+            and self.function(node) not in {None, *hooks}
+        }
 
     def _may_be_app(self, owner: ast.expr) -> bool:
         return self.is_app(owner) or (self.only_quart and not self.kind(owner))
@@ -178,6 +274,85 @@ class Module(Kinds):
                 return ""
         return level if is_logger and level in LOG_LEVELS else ""
 
+    def called(self, nodes: Iterable[ast.AST]) -> set[str]:
+        """The dotted names of what these nodes call, empty ones for local things."""
+        return {self.name(one.func) for one in nodes if isinstance(one, ast.Call)}
+
+    def caught(self, handler: ast.ExceptHandler) -> set[str]:
+        """The dotted names of what is caught, empty ones for classes of this module."""
+        kind = self.assigned(handler.type) or handler.type
+        if kind is None:
+            return {"builtins.BaseException"}
+        return {*map(self.name, getattr(kind, "elts", [kind]))}
+
+    def tried_for_ever(self, handler: ast.ExceptHandler) -> set[str]:
+        """What its `try` calls, when only that can leave the `while True` around it."""
+        loop = self.within(handler, ast.While, ast.For, ast.AsyncFor, *CALLABLES)
+        if not isinstance(loop, ast.While) or not self.value(loop.test):
+            return set()
+        lines = getattr(self.parent(handler), "body", [])
+        tried = {part for line in lines for part in ast.walk(line)}
+        leaves = (ast.Break, ast.Raise, ast.Return)
+        left = any(isinstance(part, leaves) for part in {*ast.walk(loop)} - tried)
+        return set() if left else self.called(tried)
+
+    def guards(self, node: ast.AST) -> Iterator[ast.ExceptHandler]:
+        """The `except` clauses that see what `node` raises, the nearest first."""
+        inner = node
+        for outer in self.ancestors(node):
+            if isinstance(outer, CALLABLES):
+                return
+            if isinstance(outer, TRIES) and inner in outer.body:
+                yield from outer.handlers
+            inner = outer
+
+    def shown(self, node: ast.AST) -> ast.expr | None:
+        """What `str(...)`, `repr(...)` or a place in an f-string makes a text of."""
+        match node:
+            case ast.Call(func=func, args=[value]) if self.name(func) in TEXT_OF:
+                return value
+            case ast.FormattedValue(value=value):
+                return value
+        return None
+
+    def uses_of_value(self, node: ast.AST) -> list[ast.Name]:
+        """Where the name is read that `node` is assigned to, if it is to one."""
+        match self.parent(node):
+            case (
+                ast.Assign(targets=[ast.Name() as name])
+                | ast.AnnAssign(target=ast.Name() as name)
+            ):
+                return [*self.uses(name)]
+        return []
+
+    @cached_property
+    def configured(self) -> list[Setting]:
+        """What `app.config` is given, and names from which it may be given it: those
+        of the module and of its classes."""
+        found = []
+        for target, value in self.assignments:
+            match target:
+                case ast.Subscript(
+                    value=ast.Attribute(value=app, attr="config"),
+                    slice=ast.Constant(value=str(key)),
+                ) if self.is_app(app):
+                    found.append(Setting(key, value, target))
+                case ast.Attribute(
+                    value=app, attr="debug" | "secret_key" | "testing" as key
+                ) if self.is_app(app):
+                    found.append(Setting(key.upper(), value, target))
+                case ast.Name(id=key) if self.function(target) is None:
+                    found.append(Setting(key, value, target))
+        for call in self.nodes(ast.Call):
+            match call.func:
+                case ast.Attribute(
+                    value=ast.Attribute(value=app, attr="config"),
+                    attr="from_mapping" | "update",
+                ) if self.is_app(app):
+                    for given in call.keywords:
+                        found.append(Setting(given.arg or "", given.value, call))
+        return found
+
     def builds_app(self, function: ast.AST | None) -> bool:
         """A factory: it makes the app itself."""
         return isinstance(function, FUNCTIONS) and function in self._factories
@@ -189,32 +364,101 @@ class Module(Kinds):
             self.function(call) for call in calls if self.kind(call) == "quart.Quart"
         }
 
+    def is_own_task(self, function: ast.AST | None) -> bool:
+        """Started as a task by somebody who does not wait for it by its name."""
+        if not isinstance(function, FUNCTIONS):
+            return False
+        starters = [self.function(name) or name for name in self.reads(function)]
+        started = re.compile(rf"\b(create_task|ensure_future)\({function.name}\(")
+        return any(
+            started.search(text) and not WAITS_BY_NAME.search(text)
+            for text in map(ast.unparse, starters)
+        )
+
     def runs_in_loop(self, node: ast.AST) -> bool:
-        """In an `async def`, or in a plain function that an `async def` calls."""
+        """While it runs, nobody is served: in an `async def`, or in a plain function
+        that one calls. Not in tests, scripts, commands and serving hooks."""
         match self.function(node):
-            case ast.AsyncFunctionDef():
-                return True
+            case ast.AsyncFunctionDef() as function:
+                return not self._is_script and function not in self._run_alone
             case ast.FunctionDef() as function:
-                return function in self._called_in_loop
+                return not self._is_script and function in self._called_in_loop
+        return False
+
+    def blocks(self, call: ast.Call) -> bool:
+        """It waits for another machine, a file, a process or a clock, and does not let
+        the event loop go on."""
+        match call.func:
+            case ast.Attribute(value=task, attr="delay" | "apply_async"):
+                known = self.name(task) or self.local_function(task)
+                awaited = isinstance(self.parent(call), ast.Await)
+                return not awaited and bool(known or self.kind(task) == "celery.Task")
+            case ast.Attribute(value=owner, attr=method) if not self.name(call.func):
+                if self.kind(owner) in COMMANDS:
+                    return method not in WITHOUT_IO.split()
+                if method in BLOCKING_PARTS.get(self.first_kind(owner), "").split():
+                    return True
+        return self.calls_one_of(call, BLOCKING)
+
+    @cached_property
+    def _is_script(self) -> bool:
+        return self.is_test or ("__main__" in self.text and not self.routes)
+
+    @cached_property
+    def _run_alone(self) -> set[ast.AST | None]:
+        """The `async def`s that run before or after the app serves, or without it."""
+        hooks = self.hooks(*STARTING_HOOKS, *ENDING_HOOKS)
+        alone: set[ast.AST | None] = {function for function, _ in hooks}
+        for function in self.functions:
+            if any(mentions(one, "command") for one in function.decorator_list):
+                alone.add(function)
+        uses = {one: [*self.reads(one)] for one in self.nodes(ast.AsyncFunctionDef)}
+        while (
+            new := {
+                one
+                for one, names in uses.items()
+                if names and all(self._runs_alone(name, alone) for name in names)
+            }
+            - alone
+        ):
+            alone |= new
+        return alone
+
+    def _runs_alone(self, name: ast.Name, alone: set[ast.AST | None]) -> bool:
+        """Whether a coroutine is awaited by one of these, or has a loop to itself."""
+        outer = self.parent(self.parent(name) or name)
+        match outer:
+            case ast.Await():
+                return self.in_main_block(name) or self.function(name) in alone
+            case ast.Call(func=ast.Name(id=word) | ast.Attribute(attr=word)):
+                return word in RUNNERS
         return False
 
     @cached_property
     def _called_in_loop(self) -> set[Function]:
+        """Plain functions, but no generators: Quart runs those in a thread."""
         calls = [
             (self.function(call), called)
             for call in self.nodes(ast.Call)
             if (called := self.local_function(call.func))
+            and not called.decorator_list
+            and not self.yields(called)
         ]
-        found: set[ast.AST | None] = {
-            function
-            for function, _ in calls
-            if isinstance(function, ast.AsyncFunctionDef)
-        }
+        found: set[ast.AST | None] = {*self.nodes(ast.AsyncFunctionDef)}
+        found -= self._run_alone
         reached: set[Function] = set()
         while new := {called for by, called in calls if by in found} - reached:
             reached |= new
             found |= new
         return reached
+
+    def yields(self, function: Function) -> bool:
+        body = self.body(function)
+        return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in body)
+
+
+def is_none(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 def argument(call: ast.Call, position: int | None, keyword: str) -> ast.expr | None:
@@ -233,6 +477,10 @@ def parameters(function: Function | ast.Lambda) -> set[str]:
     spec = function.args
     named = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs]
     return {arg.arg for arg in [*named, spec.vararg, spec.kwarg] if arg}
+
+
+def contains(node: ast.AST, *kinds: type[ast.AST]) -> bool:
+    return any(isinstance(part, kinds) for part in ast.walk(node))
 
 
 def mentions(node: ast.AST, *words: str) -> bool:

@@ -231,5 +231,6 @@ def example_of(rule: Rule, code: str | None = None) -> Source:
     if rule.file not in {"app.py", "test_app.py"}:
         return TextFile(Path(rule.file), rule.file, text)
     example = Module(Path(rule.file), rule.file, text)
-    example.in_app = example.skips_lifespan = True
+    example.in_app = True
+    example.skips_lifespan = "_serving" in text and "test_app" not in text
     return example

@@ -20,14 +20,9 @@ PAGES = {
     "RUF006": "background_tasks",
 }
 ALSO_OURS = {  # what rules of ours find too, in the same line
-    "ASYNC210": ["QP701", "QP702"],
-    "ASYNC212": ["QP701", "QP702"],
-    "ASYNC220": ["QP701"],
-    "ASYNC221": ["QP701"],
-    "ASYNC222": ["QP701"],
-    "ASYNC251": ["QP701"],
+    **{f"ASYNC{number}": ["QP702"] for number in (210, 212, 220, 221, 222, 251)},
     "E722": ["QP305"],
-    "RUF006": ["QP704"],
+    "RUF006": ["QP714", "QP822"],
 }
 ABSENT = "ruff is not installed: file access in async code was not looked for"
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from inspect import cleandoc
 from typing import Any, Protocol
 
+from .deployment import Line
 from .example import made_of
 
 Found = Iterator[tuple[ast.AST, str]]
@@ -59,7 +60,7 @@ class Rule:
 
     @cached_property
     def _wrong(self) -> tuple[str, set[int]]:
-        return made_of(self.example, "-")
+        return made_of(self.example, "-", is_code=Line not in self.kinds)
 
     @property
     def wrong(self) -> str:
@@ -72,11 +73,13 @@ class Rule:
 
     @cached_property
     def right(self) -> str:
-        return made_of(self.example, "+")[0]
+        return made_of(self.example, "+", is_code=Line not in self.kinds)[0]
 
     @property
     def file(self) -> str:
         """A name under which the example is judged as what it is."""
+        if Line in self.kinds:
+            return "Procfile"
         return "test_app.py" if "pytest" in self.wrong else "app.py"
 
     def say(self, word: str) -> str:

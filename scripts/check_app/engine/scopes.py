@@ -8,7 +8,14 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import TypeVar, cast
 
-from .words import OTHER_FRAMEWORKS, QUART_SUBMODULE, TEST_FILE
+from .words import (
+    ASYNCIO_PLUGIN,
+    DISPOSES,
+    OTHER_FRAMEWORKS,
+    QUART_SUBMODULE,
+    SETTINGS,
+    TEST_FILE,
+)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Node = TypeVar("Node", bound=ast.AST)
@@ -74,9 +81,11 @@ class Scopes:
         self.text = text
         tree = ast.parse(text)
         self.in_app = False
-        self.asyncio_mode: str | None = None
+        self.asyncio_mode = "strict" if ASYNCIO_PLUGIN.search(text) else ""
+        self.fixture_loop_scope = ""
         self.skips_lifespan = False
-        self.serves_generators = "while_serving" in text
+        self.settings = {*SETTINGS.findall(text)}
+        self.is_disposed = DISPOSES in text  # an engine, here or in a neighbour
         self._parents: dict[ast.AST, ast.AST] = {}
         self._scopes: dict[ast.AST, Scope] = {}
         self._nodes: dict[type[ast.AST], list[ast.AST]] = defaultdict(list)

@@ -8,6 +8,8 @@ QUART_SUBMODULE = re.compile(
 )
 APP_NAME = re.compile(r"^(?!wsgi_)(.*_)?(app|application|bp|blueprints?)$")
 FACTORY_NAME = re.compile(r"^(build|create|get|make)_app$")
+ASYNCIO_PLUGIN = re.compile(r"pytest\.mark\.asyncio|pytest_asyncio")
+FIXTURES = {"pytest.fixture", "pytest.yield_fixture", "pytest_asyncio.fixture"}
 TEST_FILE = re.compile(r"^(test_.*|.*_test|tests?|conftest)\.py$")
 OTHER_FRAMEWORKS = {
     "bottle",
@@ -23,6 +25,13 @@ OTHER_FRAMEWORKS = {
 VERBS = {"route", "get", "post", "put", "patch", "delete", "websocket"}
 CLIENT_VERBS = {"get", "post", "put", "patch", "delete", "head", "options", "open"}
 
+DISPOSES = ".dispose("
+SETTINGS = re.compile(  # any file may set or call them
+    r"""RESPONSE_TIMEOUT(?=\W{0,4}[=:]|['"],)|SERVER_NAME|aclose|flask_patch"""
+)
+BEFORE_REQUEST = ("before_request", "before_app_request")
+BEFORE_WEBSOCKET = ("before_websocket", "before_app_websocket")
+CATCH_ALL = {"builtins.BaseException", "builtins.Exception"}
 ERROR_HOOKS = ("errorhandler", "app_errorhandler")
 PYDANTIC_ERRORS = {
     "pydantic.ValidationError",
@@ -30,42 +39,127 @@ PYDANTIC_ERRORS = {
     "pydantic_core.ValidationError",
 }
 SCHEMA_ERROR = "quart_schema.RequestSchemaValidationError"
+STARTING_HOOKS = (
+    "before_app_serving",
+    "before_serving",
+    "while_app_serving",
+    "while_serving",
+)
+RUNNERS = {"run", "run_async", "run_until_complete"}  # of a coroutine
+ENDING_HOOKS = ("after_app_serving", "after_serving")
+TEXT_OF = {"builtins.repr", "builtins.str"}
 LOGGER_NAME = re.compile(r"^_*(.*_)?log(ger|ging)?$", re.IGNORECASE)
 LOG_LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
+SQL_DRIVERS = (
+    "MySQLdb",
+    "mysql.connector",
+    "psycopg",
+    "psycopg2",
+    "pymysql",
+    "sqlite3",
+    "sqlite3.dbapi2",
+)
+HTTP = ("httpx", "httpx2", "requests", "httpx.Client", "httpx2.Client")
+AI = ("anthropic.Anthropic", "openai.AzureOpenAI", "openai.OpenAI")
+BLOCKING = {  # functions of a module, methods of a kind
+    **dict.fromkeys((*HTTP, "requests.Session"), "delete get patch post put request"),
+    **dict.fromkeys(SQL_DRIVERS, "connect"),
+    **{f"{one}.Connection": "commit execute executemany" for one in SQL_DRIVERS},
+    **{f"{one}.Cursor": "execute executemany" for one in SQL_DRIVERS},
+    "os": "system",
+    "smtplib": "SMTP SMTP_SSL",
+    "subprocess": "call check_call check_output getoutput run",
+    "time": "sleep",
+    "urllib.request": "urlopen urlretrieve",
+}
+BLOCKING_PARTS = {  # methods of what an object of the kind consists of
+    **dict.fromkeys(AI, "create generate parse retrieve"),
+    "peewee.Model": "count create execute exists first get get_by_id get_or_none",
+    "pymongo.MongoClient": "aggregate command count_documents delete_many delete_one "
+    "distinct find_one find_one_and_update insert_many insert_one replace_one "
+    "update_many update_one",
+}
+COMMANDS = {"boto3.client", "redis.Redis"}  # all methods block but these
+WITHOUT_IO = (
+    "can_paginate close from_url generate_presigned_post generate_presigned_url "
+    "get_paginator get_waiter lock pipeline pubsub register_script"
+)
+WERKZEUG_HASHES = "check_password_hash generate_password_hash"
+PASSLIB_SCHEMES = (
+    "argon2 bcrypt bcrypt_sha256 pbkdf2_sha1 pbkdf2_sha256 pbkdf2_sha512 scrypt "
+    "sha256_crypt sha512_crypt"
+)
+SLOW_HASHES = {  # functions of a module, methods of a kind
+    "argon2.PasswordHasher": "hash verify",
+    "bcrypt": "checkpw hashpw kdf",
+    "flask_bcrypt": WERKZEUG_HASHES,
+    "flask_bcrypt.Bcrypt": WERKZEUG_HASHES,
+    "hashlib": "pbkdf2_hmac scrypt",
+    "passlib.context.CryptContext": "encrypt hash verify verify_and_update",
+    "pwdlib.PasswordHash": "hash verify verify_and_update",
+    "quart_bcrypt": WERKZEUG_HASHES,
+    "quart_bcrypt.Bcrypt": WERKZEUG_HASHES,
+    "werkzeug.security": WERKZEUG_HASHES,
+    **{f"passlib.hash.{one}": "encrypt hash verify" for one in PASSLIB_SCHEMES.split()},
+}
+
 CLIENT = "quart.testing.QuartClient"
+TEST_APP = "quart.testing.TestApp"
+TEST_CONNECTION = "quart.testing.TestHTTPConnection"
+TEST_SESSION = "quart.testing.SessionTransaction"  # has no class of its own
+TEST_WEBSOCKET = "quart.testing.TestWebsocketConnection"
 ASYNC_SESSION = "sqlalchemy.ext.asyncio.AsyncSession"
 ASYNC_CONNECTION = "sqlalchemy.ext.asyncio.AsyncConnection"
 ALIASES = {
+    **{f"{driver}.connect": f"{driver}.Connection" for driver in SQL_DRIVERS},
+    "pwdlib.PasswordHash.recommended": "pwdlib.PasswordHash",
+    "pymongo.mongo_client.MongoClient": "pymongo.MongoClient",
     "redis.Redis.from_url": "redis.Redis",
     "redis.StrictRedis": "redis.Redis",
     "redis.from_url": "redis.Redis",
+    "requests.session": "requests.Session",
     "quart_trio.QuartTrio": "quart.Quart",
-    "quart.typing.TestAppProtocol": "quart.testing.TestApp",
+    "quart.typing.TestAppProtocol": TEST_APP,
     "quart.typing.TestClientProtocol": CLIENT,
+    "quart.typing.TestHTTPConnectionProtocol": TEST_CONNECTION,
+    "quart.typing.TestWebsocketConnectionProtocol": TEST_WEBSOCKET,
     "sqlalchemy.ext.asyncio.session.AsyncSession": ASYNC_SESSION,
 }
 ASYNC_ENGINE = "sqlalchemy.ext.asyncio.create_async_engine"
-CALLED = {
-    "sqlalchemy.ext.asyncio.async_sessionmaker": ASYNC_SESSION,
-    "sqlalchemy.orm.sessionmaker": "sqlalchemy.orm.Session",
+ASYNC_MAKER = "sqlalchemy.ext.asyncio.async_sessionmaker"
+SYNC_MAKER = "sqlalchemy.orm.sessionmaker"
+CALLED = {ASYNC_MAKER: ASYNC_SESSION, SYNC_MAKER: "sqlalchemy.orm.Session"}
+APP_GROUP = "quart.cli.AppGroup"
+DECORATED = {"click.group": "click.Group"}  # what a decorator makes of a function
+MAKERS = {
+    ASYNC_ENGINE,
+    "boto3.client",
+    "pwdlib.PasswordHash.recommended",
+    "redis.Redis.from_url",
+    "redis.from_url",
+    "requests.session",
+    *(f"{driver}.connect" for driver in SQL_DRIVERS),
+    *CALLED,
 }
-MAKERS = {ASYNC_ENGINE, "redis.Redis.from_url", "redis.from_url", *CALLED}
 RESULTS = {
+    **{(f"{one}.Connection", "cursor"): f"{one}.Cursor" for one in SQL_DRIVERS},
     (ASYNC_ENGINE, "begin"): ASYNC_CONNECTION,
     (ASYNC_ENGINE, "connect"): ASYNC_CONNECTION,
     ("sqlalchemy.ext.asyncio.AsyncEngine", "begin"): ASYNC_CONNECTION,
     ("sqlalchemy.ext.asyncio.AsyncEngine", "connect"): ASYNC_CONNECTION,
     **{(maker, "begin"): session for maker, session in CALLED.items()},
     **{(CLIENT, verb): "quart.Response" for verb in CLIENT_VERBS},
-    (CLIENT, "websocket"): "quart.testing.TestWebsocket",
+    (CLIENT, "request"): TEST_CONNECTION,
+    (CLIENT, "session_transaction"): TEST_SESSION,
+    (CLIENT, "websocket"): TEST_WEBSOCKET,
 }
 FROM_APP = {
     "app_context": "quart.AppContext",
     "request_context": "quart.RequestContext",
-    "test_app": "quart.testing.TestApp",
+    "test_app": TEST_APP,
     "test_cli_runner": "quart.testing.QuartCliRunner",
     "test_client": CLIENT,
     "test_request_context": "quart.RequestContext",
-    "test_websocket_context": "quart.WebsocketContext",
+    "websocket_context": "quart.WebsocketContext",
 }
