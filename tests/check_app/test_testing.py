@@ -266,7 +266,7 @@ def test_tests(code: str) -> None:
     [
         (kind, name)
         for kind, names in rules.COROUTINES.items()
-        for name in names.split()
+        for name in sorted(names.split())
     ],
 )
 def test_each_coroutine(kind: str, name: str) -> None:

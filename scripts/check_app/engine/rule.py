@@ -90,25 +90,30 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(
-    id: str,
-    name: str,
-    severity: Severity,
-    message: str,
-    *,
-    runs: str,
-    example: str,
-    on: type[ast.AST] | tuple[type[ast.AST], ...],
-    why: str = "",
+    head: str, *, on: type[ast.AST] | tuple[type[ast.AST], ...]
 ) -> Callable[[Check], Check]:
-    """Enter a check for nodes of the kinds `on`; its docstring is `why`, if none is."""
+    """Enter a check for nodes of the kinds `on`; `head` is its id, name and severity.
+
+    The check's docstring has four parts, with empty lines between them: the message,
+    the reason, `runs:`, and the example.
+    """
+    id, name, severity = head.split()
     kinds = on if isinstance(on, tuple) else (on,)
 
     def enter(check: Check) -> Check:
-        reason = " ".join((why or check.__doc__ or "").split())
-        page = check.__module__.rpartition(".")[2]
-        code = cleandoc(example)
+        parts = cleandoc(check.__doc__ or "").split("\n\n", 3)
+        message, why, runs = (" ".join(part.split("\n")) for part in parts[:3])
         RULES[id] = Rule(
-            id, name, severity, message, runs, page, code, reason, kinds, check
+            id,
+            name,
+            Severity(severity),
+            message,
+            runs.removeprefix("runs: "),
+            check.__module__.rpartition(".")[2],
+            parts[3],
+            why,
+            kinds,
+            check,
         )
         return check
 

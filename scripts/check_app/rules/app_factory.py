@@ -4,7 +4,7 @@ import ast
 import re
 
 from ..engine.quart import Module, argument
-from ..engine.rule import Check, Found, Severity, rule
+from ..engine.rule import Found, rule
 from ..engine.scopes import canonical
 
 PROXIES = {
@@ -64,27 +64,22 @@ FLASK = {
 GUARD = re.compile(r"version|VERSION|hasattr|find_spec|QUART_|(Import|Attribute)Error")
 
 
-def use_of(gone: dict[str, str]) -> Check:
-    def check(module: Module, node: ast.AST) -> Found:
-        match node:
-            case ast.Import(names=aliases):
-                names = [alias.name for alias in aliases]
-            case ast.ImportFrom(module=str(base), names=aliases, level=0):
-                names = [base, *(f"{base}.{alias.name}" for alias in aliases)]
-            case ast.Attribute(
-                value=ast.Attribute(value=app, attr="config"), attr=attr
-            ):
-                names = [f"app.config.{attr}"] if module.is_app(app) else []
-            case ast.Attribute(value=app, attr=attr):
-                names = [f"app.{attr}" if module.is_app(app) else module.name(node)]
-            case _:
-                names = []
-        for name in map(canonical, names):
-            is_meant = name in gone and (gone is not FLASK or is_quart_alone(module))
-            if is_meant and not is_guarded(module, node):
-                yield node, f"`{name}`; use {gone[name]}"
-
-    return check
+def uses_of(gone: dict[str, str], module: Module, node: ast.AST) -> Found:
+    match node:
+        case ast.Import(names=aliases):
+            names = [alias.name for alias in aliases]
+        case ast.ImportFrom(module=str(base), names=aliases, level=0):
+            names = [base, *(f"{base}.{alias.name}" for alias in aliases)]
+        case ast.Attribute(value=ast.Attribute(value=app, attr="config"), attr=attr):
+            names = [f"app.config.{attr}"] if module.is_app(app) else []
+        case ast.Attribute(value=app, attr=attr):
+            names = [f"app.{attr}" if module.is_app(app) else module.name(node)]
+        case _:
+            names = []
+    for name in map(canonical, names):
+        is_meant = name in gone and (gone is not FLASK or is_quart_alone(module))
+        if is_meant and not is_guarded(module, node):
+            yield node, f"`{name}`; use {gone[name]}"
 
 
 def is_guarded(module: Module, node: ast.AST) -> bool:
@@ -102,99 +97,96 @@ def is_quart_alone(module: Module) -> bool:
     return module.imports_any("quart.Quart", "quart.Blueprint") and not is_mixed
 
 
-rule(
-    "QP901",
-    "removed-name",
-    Severity.ERROR,
-    "gone (ImportError or AttributeError): {}",
-    on=(ast.Import, ast.ImportFrom, ast.Attribute),
-    runs="import -> ModuleNotFoundError",
-    example="""
-        - from quart.exceptions import NotFound
-        + from werkzeug.exceptions import NotFound
-    """,
-    why="Since Quart 0.19 at the latest; older tutorials and answers still have it.",
-)(use_of(REMOVED))
-rule(
-    "QP902",
-    "removed-attribute",
-    Severity.ERROR,
-    "gone (AttributeError; ignored when set): {}",
-    on=ast.Attribute,
-    runs="import -> AttributeError",
-    example="""
-        - app.before_first_request(print)
-        + app.before_serving(print)
-    """,
-    why="Flask dropped most of them in 2.3, Quart with it.",
-)(use_of(REMOVED_ATTRIBUTES))
-rule(
-    "QP903",
-    "removed-in-0.23",
-    Severity.ERROR,
-    "on Quart 0.23 it is gone or cannot be imported (ImportError): {}",
-    on=(ast.Import, ast.ImportFrom, ast.Attribute),
-    runs="0.23: import -> ImportError",
-    example="""
-        - from quart.globals import request_ctx
-          def path():
-        -     return request_ctx.request.path
-        +     return request.path
-    """,
-    why="It has one AppContext for requests and websockets.",
-)(use_of(REMOVED_IN_0_23))
-rule(
-    "QP907",
-    "flask-name",
-    Severity.ERROR,
-    "it looks for Flask's app or request, which a Quart app does not have: {}",
-    on=(ast.Import, ast.ImportFrom, ast.Attribute),
-    runs='get("/notes") -> 500',
-    example="""
-        - from flask import request
-          @app.get("/notes")
-          async def notes():
-              return {"tag": request.args.get("tag")}
-    """,
-    why="Flask is installed with Quart, so the import works; the first request fails.",
-)(use_of(FLASK))
+@rule("QP901 removed-name error", on=(ast.Import, ast.ImportFrom, ast.Attribute))
+def removed_name(module: Module, node: ast.AST) -> Found:
+    """gone (ImportError or AttributeError): {}
+
+    Since Quart 0.19 at the latest; older tutorials and answers still have it.
+
+    runs: import -> ModuleNotFoundError
+
+    - from quart.exceptions import NotFound
+    + from werkzeug.exceptions import NotFound
+    """
+    return uses_of(REMOVED, module, node)
 
 
-@rule(
-    "QP205",
-    "proxy-at-import",
-    Severity.ERROR,
-    "`{}` has no value while the module is imported (RuntimeError); read it in a view",
-    on=(ast.Attribute, ast.Subscript),
-    runs="import -> RuntimeError",
-    example="""
-        - PAGE_SIZE = current_app.config["PAGE_SIZE"]
-        + def page_size():
-        +     return current_app.config["PAGE_SIZE"]
-    """,
-)
+@rule("QP902 removed-attribute error", on=ast.Attribute)
+def removed_attribute(module: Module, node: ast.AST) -> Found:
+    """gone (AttributeError; ignored when set): {}
+
+    Flask dropped most of them in 2.3, Quart with it.
+
+    runs: import -> AttributeError
+
+    - app.before_first_request(print)
+    + app.before_serving(print)
+    """
+    return uses_of(REMOVED_ATTRIBUTES, module, node)
+
+
+@rule("QP903 removed-in-0.23 error", on=(ast.Import, ast.ImportFrom, ast.Attribute))
+def removed_in_0_23(module: Module, node: ast.AST) -> Found:
+    """on Quart 0.23 it is gone or cannot be imported (ImportError): {}
+
+    It has one AppContext for requests and websockets.
+
+    runs: 0.23: import -> ImportError
+
+    - from quart.globals import request_ctx
+      def path():
+    -     return request_ctx.request.path
+    +     return request.path
+    """
+    return uses_of(REMOVED_IN_0_23, module, node)
+
+
+@rule("QP907 flask-name error", on=(ast.Import, ast.ImportFrom, ast.Attribute))
+def flask_name(module: Module, node: ast.AST) -> Found:
+    """it looks for Flask's app or request, which a Quart app does not have: {}
+
+    Flask is installed with Quart, so the import works; the first request fails.
+
+    runs: get("/notes") -> 500
+
+    - from flask import request
+      @app.get("/notes")
+      async def notes():
+          return {"tag": request.args.get("tag")}
+    """
+    return uses_of(FLASK, module, node)
+
+
+@rule("QP205 proxy-at-import error", on=(ast.Attribute, ast.Subscript))
 def proxy_at_import(module: Module, node: ast.Attribute | ast.Subscript) -> Found:
-    """Class bodies, decorators and default values run at import as well."""
+    """`{}` has no value while the module is imported (RuntimeError); read it in a view
+
+    Class bodies, decorators and default values run at import as well.
+
+    runs: import -> RuntimeError
+
+    - PAGE_SIZE = current_app.config["PAGE_SIZE"]
+    + def page_size():
+    +     return current_app.config["PAGE_SIZE"]
+    """
     name = module.name(node.value)
     is_late = module.function(node) or module.within(node, ast.AsyncWith, ast.AnnAssign)
     if name in PROXIES and not is_late:
         yield node, name.removeprefix("quart.")
 
 
-@rule(
-    "QP605",
-    "cors-wildcard-credentials",
-    Severity.ERROR,
-    "any origin with credentials is forbidden (500 for each request); list the origins",
-    on=ast.Call,
-    runs='get("/") -> 500',
-    example="""
-        - cors(app, allow_origin="*", allow_credentials=True)
-        + cors(app, allow_origin=["https://app.example"], allow_credentials=True)
-    """,
-)
+@rule("QP605 cors-wildcard-credentials error", on=ast.Call)
 def cors_wildcard_credentials(module: Module, node: ast.Call) -> Found:
-    """quart-cors raises ValueError after the error handlers, while it adds headers."""
+    """any origin with credentials is forbidden (500 for each request); list the
+    origins
+
+    quart-cors raises ValueError after the error handlers, while it adds headers.
+
+    runs: get("/") -> 500
+
+    - cors(app, allow_origin="*", allow_credentials=True)
+    + cors(app, allow_origin=["https://app.example"], allow_credentials=True)
+    """
     credentials = module.value(argument(node, None, "allow_credentials"))
     if credentials is True and "*" in map(module.value, origins_of(module, node)):
         yield node, ""
@@ -211,21 +203,19 @@ def origins_of(module: Module, call: ast.Call) -> list[ast.expr]:
             return [found]
 
 
-@rule(
-    "QP606",
-    "unanchored-origin",
-    Severity.WARNING,
-    r"it matches beginnings: `https://a.example.evil.io` passes too; end it with `\Z`",
-    on=ast.Call,
-    runs='(await get("/", headers={"Origin": "https://a.example.evil.io"})).headers'
-    ".get(\"Access-Control-Allow-Origin\") -> 'https://a.example.evil.io'",
-    example=r"""
-        - cors(app, allow_origin=re.compile(r"https://\w+\.example"))
-        + cors(app, allow_origin=re.compile(r"https://\w+\.example\Z"))
-    """,
-)
+@rule("QP606 unanchored-origin warning", on=ast.Call)
 def unanchored_origin(module: Module, node: ast.Call) -> Found:
-    """The library calls `pattern.match(origin)`, which ignores what follows."""
+    r"""it matches beginnings: `https://a.example.evil.io` passes too; end it with `\Z`
+
+    The library calls `pattern.match(origin)`, which ignores what follows.
+
+    runs: (await get("/", headers={"Origin":
+    "https://a.example.evil.io"})).headers.get("Access-Control-Allow-Origin") ->
+    'https://a.example.evil.io'
+
+    - cors(app, allow_origin=re.compile(r"https://\w+\.example"))
+    + cors(app, allow_origin=re.compile(r"https://\w+\.example\Z"))
+    """
     for origin in origins_of(module, node):
         match module.assigned(origin) or origin:
             case ast.Call(func=func, args=[pattern, *_]) as made:
@@ -234,45 +224,39 @@ def unanchored_origin(module: Module, node: ast.Call) -> Found:
                     yield made, ""
 
 
-@rule(
-    "QP608",
-    "route-cors",
-    Severity.ERROR,
-    "on Quart 0.23 its preflight answers 500; use `cors(app)` or `cors(blueprint)`",
-    on=ast.Call,
-    runs='0.23: client.options("/notes") -> 500',
-    example="""
-        - from quart_cors import route_cors
-        + cors(app)
-          @app.post("/notes")
-        - @route_cors()
-          async def add_note():
-              return "", 201
-    """,
-)
+@rule("QP608 route-cors error", on=ast.Call)
 def route_cors(module: Module, node: ast.Call) -> Found:
-    """quart-cors 0.8 makes the response without the context that 0.23 wants."""
+    """on Quart 0.23 its preflight answers 500; use `cors(app)` or `cors(blueprint)`
+
+    quart-cors 0.8 makes the response without the context that 0.23 wants.
+
+    runs: 0.23: client.options("/notes") -> 500
+
+    - from quart_cors import route_cors
+    + cors(app)
+      @app.post("/notes")
+    - @route_cors()
+      async def add_note():
+          return "", 201
+    """
     if module.name(node.func) == "quart_cors.route_cors":
         yield node, ""
 
 
-@rule(
-    "QP610",
-    "trusted-hosts-ignored",
-    Severity.WARNING,
-    "Quart never reads TRUSTED_HOSTS: check `request.host`, or let the proxy do it",
-    on=ast.Module,
-    runs='get("/", headers={"Host": "evil.example"}) -> 404',
-    example="""
-        - app.config["TRUSTED_HOSTS"] = ["app.example"]
-        + @app.before_request
-        + async def check_host():
-        +     if request.host != "app.example":
-        +         abort(400)
-    """,
-)
+@rule("QP610 trusted-hosts-ignored warning", on=ast.Module)
 def trusted_hosts_ignored(module: Module, node: ast.Module) -> Found:
-    """The key exists in `app.config` because Quart takes Flask's defaults over."""
+    """Quart never reads TRUSTED_HOSTS: check `request.host`, or let the proxy do it
+
+    The key exists in `app.config` because Quart takes Flask's defaults over.
+
+    runs: get("/", headers={"Host": "evil.example"}) -> 404
+
+    - app.config["TRUSTED_HOSTS"] = ["app.example"]
+    + @app.before_request
+    + async def check_host():
+    +     if request.host != "app.example":
+    +         abort(400)
+    """
     for key, value, _ in module.configured:
         if key == "TRUSTED_HOSTS" and module.text.count(key) == 1:
             yield value, ""

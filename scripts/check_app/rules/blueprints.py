@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from ..engine.awaiting import misused
 from ..engine.quart import Module
-from ..engine.rule import Found, Severity, rule
+from ..engine.rule import Found, rule
 from ..engine.scopes import Function
 
 COROUTINES = {
@@ -25,42 +25,36 @@ ANSWERS = re.compile(r"\b(raise|return \S|yield)")
 ADAPTS = re.compile("async def|ensure_async|coroutinefunction|run_sync")
 
 
-@rule(
-    "QP102",
-    "unawaited-helper",
-    Severity.ERROR,
-    "`{}()` is a coroutine in Quart: nothing happens without `await {}(...)`",
-    on=ast.Call,
-    runs='get("/") -> 500',
-    example="""
-          @app.get("/")
-          async def index():
-        -     return make_response("hello", 202)
-        +     return await make_response("hello", 202)
-    """,
-)
+@rule("QP102 unawaited-helper error", on=ast.Call)
 def unawaited_helper(module: Module, node: ast.Call) -> Found:
-    """Rendering, `make_response`, `send_file` and `flash` are synchronous in Flask."""
+    """`{}()` is a coroutine in Quart: nothing happens without `await {}(...)`
+
+    Rendering, `make_response`, `send_file` and `flash` are synchronous in Flask.
+
+    runs: get("/") -> 500
+
+      @app.get("/")
+      async def index():
+    -     return make_response("hello", 202)
+    +     return await make_response("hello", 202)
+    """
     if module.calls_one_of(node, COROUTINES) and misused(module, node):
         yield node, ast.unparse(node.func)
 
 
-@rule(
-    "QP105",
-    "awaited-sync-api",
-    Severity.ERROR,
-    "`{}` is no coroutine: awaiting it raises TypeError; drop the `await`",
-    on=ast.Await,
-    runs='get("/notes") -> 500',
-    example="""
-          @app.get("/notes")
-          async def notes():
-        -     return await jsonify(request.args)
-        +     return jsonify(request.args)
-    """,
-)
+@rule("QP105 awaited-sync-api error", on=ast.Await)
 def awaited_sync_api(module: Module, node: ast.Await) -> Found:
-    """After `add_background_task` the work is done, and yet the client gets 500."""
+    """`{}` is no coroutine: awaiting it raises TypeError; drop the `await`
+
+    After `add_background_task` the work is done, and yet the client gets 500.
+
+    runs: get("/notes") -> 500
+
+      @app.get("/notes")
+      async def notes():
+    -     return await jsonify(request.args)
+    +     return jsonify(request.args)
+    """
     used = node.value.func if isinstance(node.value, ast.Call) else node.value
     name = module.name(used).removesuffix(".get").removesuffix(".getlist")
     owner, _, word = name.rpartition(".")
@@ -72,23 +66,20 @@ def awaited_sync_api(module: Module, node: ast.Await) -> Found:
         yield node, ast.unparse(used)
 
 
-@rule(
-    "QP106",
-    "flask-send-file-argument",
-    Severity.ERROR,
-    "`{}` is Flask's, a TypeError here; Quart takes attachment_filename, add_etags, "
-    "cache_timeout, and a path or BytesIO",
-    on=ast.Call,
-    runs='get("/report") -> 500',
-    example="""
-          @app.get("/report")
-          async def report():
-        -     return await send_file(__file__, download_name="may.txt")
-        +     return await send_file(__file__, attachment_filename="may.txt")
-    """,
-)
+@rule("QP106 flask-send-file-argument error", on=ast.Call)
 def flask_send_file_argument(module: Module, node: ast.Call) -> Found:
-    """Flask renamed the arguments in 2.0 and takes an open file; Quart did neither."""
+    """`{}` is Flask's, a TypeError here; Quart takes attachment_filename, add_etags,
+    cache_timeout, and a path or BytesIO
+
+    Flask renamed the arguments in 2.0 and takes an open file; Quart did neither.
+
+    runs: get("/report") -> 500
+
+      @app.get("/report")
+      async def report():
+    -     return await send_file(__file__, download_name="may.txt")
+    +     return await send_file(__file__, attachment_filename="may.txt")
+    """
     if module.calls_one_of(node, SENDING):
         for given in node.keywords:
             if given.arg in FLASK_ARGUMENTS:
@@ -98,22 +89,19 @@ def flask_send_file_argument(module: Module, node: ast.Call) -> Found:
                 yield one, "open()"
 
 
-@rule(
-    "QP111",
-    "after-request-returns-nothing",
-    Severity.ERROR,
-    "without `return {}` at its end this hook fails every request",
-    on=ast.Module,
-    runs='get("/") -> AttributeError | ExceptionGroup',
-    example="""
-          @app.after_request
-          async def add_header(response):  # here
-              response.headers["X-Content-Type-Options"] = "nosniff"
-        +     return response
-    """,
-)
+@rule("QP111 after-request-returns-nothing error", on=ast.Module)
 def after_request_returns_nothing(module: Module, node: ast.Module) -> Found:
-    """None replaces the response; the error comes too late for any error handler."""
+    """without `return {}` at its end this hook fails every request
+
+    None replaces the response; the error comes too late for any error handler.
+
+    runs: get("/") -> AttributeError | ExceptionGroup
+
+      @app.after_request
+      async def add_header(response):  # here
+          response.headers["X-Content-Type-Options"] = "nosniff"
+    +     return response
+    """
     hooks = dict(module.hooks("after_request", "after_app_request"))
     for function in module.functions:
         names = map(module.decorator_name, function.decorator_list)
@@ -123,30 +111,27 @@ def after_request_returns_nothing(module: Module, node: ast.Module) -> Found:
                 yield function, taken[-1].arg
 
 
-@rule(
-    "QP113",
-    "sync-decorator-around-view",
-    Severity.ERROR,
-    "this returns the coroutine of an async view, a 500; make it `async def` and await "
-    "`current_app.ensure_async({})(...)`",
-    on=ast.Return,
-    runs='get("/") -> 500',
-    example="""
-          def logged(view):
-        -     def wrapper():
-        -         return view()
-        +     async def wrapper():
-        +         return await current_app.ensure_async(view)()
-
-              return wrapper
-          @app.get("/")
-          @logged
-          async def index():
-              return "hello"
-    """,
-)
+@rule("QP113 sync-decorator-around-view error", on=ast.Return)
 def sync_decorator_around_view(module: Module, node: ast.Return) -> Found:
-    """What a plain function returns is the response. A decorator above may await it."""
+    """this returns the coroutine of an async view, a 500; make it `async def` and
+    await `current_app.ensure_async({})(...)`
+
+    What a plain function returns is the response. A decorator above may await it.
+
+    runs: get("/") -> 500
+
+      def logged(view):
+    -     def wrapper():
+    -         return view()
+    +     async def wrapper():
+    +         return await current_app.ensure_async(view)()
+
+          return wrapper
+      @app.get("/")
+      @logged
+      async def index():
+          return "hello"
+    """
     match node.value, module.function(node):
         case ast.Call(func=ast.Name() as called), ast.FunctionDef() as wrapper:
             given = [one for one in module.bindings(called) if isinstance(one, ast.arg)]
@@ -167,23 +152,20 @@ def around_views(module: Module) -> set[Function | None]:
     }
 
 
-@rule(
-    "QP118",
-    "view-returns-nothing",
-    Severity.ERROR,
-    'the view returns None, a TypeError and a 500; return a body, or `"", 204`',
-    on=(ast.FunctionDef, ast.AsyncFunctionDef),
-    runs='post("/notes") -> 500',
-    example="""
-          NOTES = {}
-          @app.post("/notes")
-          async def add_note():  # here
-              NOTES["tea"] = await request.get_data()
-        +     return "", 204
-    """,
-)
+@rule("QP118 view-returns-nothing error", on=(ast.FunctionDef, ast.AsyncFunctionDef))
 def view_returns_nothing(module: Module, node: Function) -> Found:
-    """Left alone are views with other decorators, and with a call at the end."""
+    """the view returns None, a TypeError and a 500; return a body, or `"", 204`
+
+    Left alone are views with other decorators, and with a call at the end.
+
+    runs: post("/notes") -> 500
+
+      NOTES = {}
+      @app.post("/notes")
+      async def add_note():  # here
+          NOTES["tea"] = await request.get_data()
+    +     return "", 204
+    """
     last = node.body[-1]
     ends = type(last.value if isinstance(last, ast.Expr) else last) in FALLS_OFF
     plain = node in module.views and len(node.decorator_list) == 1

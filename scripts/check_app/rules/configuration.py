@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from ..engine.quart import Module, Setting, argument
-from ..engine.rule import Found, Severity, rule
+from ..engine.rule import Found, rule
 
 ENVIRONMENT = {"os.environ", "os.getenv"}
 UNREAD = {"FLASK_ENV", "QUART_ENV"}
@@ -46,26 +46,23 @@ def is_for_tests(module: Module, node: ast.AST) -> bool:
     return any(map(FOR_TESTS.search, names))
 
 
-@rule(
-    "QP601",
-    "environment-in-class-body",
-    Severity.NOTE,
-    "read once, at import: what is set later has no effect; read it in `create_app`",
-    on=ast.ClassDef,
-    runs="import -> KeyError",
-    example="""
-        - class Config:
-        -     TITLE = os.environ["TITLE"]
-          def create_app():
-              app = Quart(__name__)
-        -     app.config.from_object(Config)
-        +     app.config["TITLE"] = os.environ["TITLE"]
-              return app
-    """,
-)
+@rule("QP601 environment-in-class-body note", on=ast.ClassDef)
 def environment_in_class_body(module: Module, node: ast.ClassDef) -> Found:
-    """Tests cannot set it, and where it is missing nothing can be imported. Only one
-    such line of a class is reported."""
+    """read once, at import: what is set later has no effect; read it in `create_app`
+
+    Tests cannot set it, and where it is missing nothing can be imported. Only one such
+    line of a class is reported.
+
+    runs: import -> KeyError
+
+    - class Config:
+    -     TITLE = os.environ["TITLE"]
+      def create_app():
+          app = Quart(__name__)
+    -     app.config.from_object(Config)
+    +     app.config["TITLE"] = os.environ["TITLE"]
+          return app
+    """
     names = " ".join([node.name, *map(ast.unparse, node.bases)])
     is_handed = f"from_object({node.name}" in module.text
     if (is_handed or CONFIG_CLASS.search(names)) and not module.is_test:
@@ -75,25 +72,22 @@ def environment_in_class_body(module: Module, node: ast.ClassDef) -> Found:
                 return
 
 
-@rule(
-    "QP602",
-    "config-class-not-instance",
-    Severity.ERROR,
-    "the class is read, so `__init__` and properties never run; pass `{}()`",
-    on=ast.Call,
-    runs='app.config["PAGE_SIZE"] == 20 -> False',
-    example="""
-          class Config:
-              @property
-              def PAGE_SIZE(self):
-                  return 20
-        - app.config.from_object(Config)
-        + app.config.from_object(Config())
-    """,
-)
+@rule("QP602 config-class-not-instance error", on=ast.Call)
 def config_class_not_instance(module: Module, node: ast.Call) -> Found:
-    """`from_object` copies upper-case attributes: of a class the defaults, unchecked,
-    and property objects in place of values."""
+    """the class is read, so `__init__` and properties never run; pass `{}()`
+
+    `from_object` copies upper-case attributes: of a class the defaults, unchecked, and
+    property objects in place of values.
+
+    runs: app.config["PAGE_SIZE"] == 20 -> False
+
+      class Config:
+          @property
+          def PAGE_SIZE(self):
+              return 20
+    - app.config.from_object(Config)
+    + app.config.from_object(Config())
+    """
     match node:
         case ast.Call(func=ast.Attribute(attr="from_object"), args=[given]):
             names = [given]
@@ -109,22 +103,19 @@ def config_class_not_instance(module: Module, node: ast.Call) -> Found:
                 yield given, ast.unparse(given)
 
 
-@rule(
-    "QP621",
-    "settings-from-object",
-    Severity.ERROR,
-    "it copies upper-case names only, so nothing of this; use `from_mapping(KEY=...)`",
-    on=ast.Call,
-    runs='app.config.get("PAGE_SIZE") -> None',
-    example="""
-          class Config:
-        -     page_size = 20
-        +     PAGE_SIZE = 20
-          app.config.from_object(Config)  # here
-    """,
-)
+@rule("QP621 settings-from-object error", on=ast.Call)
 def settings_from_object(module: Module, node: ast.Call) -> Found:
-    """The keys are missing without a word."""
+    """it copies upper-case names only, so nothing of this; use `from_mapping(KEY=...)`
+
+    The keys are missing without a word.
+
+    runs: app.config.get("PAGE_SIZE") -> None
+
+      class Config:
+    -     page_size = 20
+    +     PAGE_SIZE = 20
+      app.config.from_object(Config)  # here
+    """
     match node:
         case ast.Call(func=ast.Attribute(attr="from_object"), args=[given]):
             made = module.assigned(given) or given
@@ -139,21 +130,18 @@ def settings_from_object(module: Module, node: ast.Call) -> Found:
                 yield given, ""
 
 
-@rule(
-    "QP603",
-    "secret-in-source",
-    Severity.WARNING,
-    "whoever reads the source can forge sessions or tokens; take `{}` from the "
-    "environment, without a default",
-    on=ast.Module,
-    runs="app.secret_key -> 'change-me'",
-    example="""
-        - app.secret_key = os.environ.get("SECRET_KEY", "change-me")
-        + app.config.from_prefixed_env()  # QUART_SECRET_KEY
-    """,
-)
+@rule("QP603 secret-in-source warning", on=ast.Module)
 def secret_in_source(module: Module, node: ast.Module) -> Found:
-    """Nothing says that a default is in use, unless it is compared and refused."""
+    """whoever reads the source can forge sessions or tokens; take `{}` from the
+    environment, without a default
+
+    Nothing says that a default is in use, unless it is compared and refused.
+
+    runs: app.secret_key -> 'change-me'
+
+    - app.secret_key = os.environ.get("SECRET_KEY", "change-me")
+    + app.config.from_prefixed_env()  # QUART_SECRET_KEY
+    """
     compared = [part for one in module.nodes(ast.Compare) for part in ast.walk(one)]
     for key, given, _ in served(module, *SECRETS):
         value = module.value(module.fallback(given))
@@ -162,24 +150,21 @@ def secret_in_source(module: Module, node: ast.Module) -> Found:
             yield given, key.upper()
 
 
-@rule(
-    "QP604",
-    "debug-in-source",
-    Severity.WARNING,
-    "`{}` shows clients tracebacks with local variables; leave it to tests and to "
-    "`quart run --debug`",
-    on=(ast.Module, ast.Call),
-    runs='b"locals" in await (await get("/crash")).get_data() -> True',
-    example="""
-        - app.config["DEBUG"] = True
-          @app.get("/crash")
-          async def crash():
-              return {}["key"]
-    """,
-)
+@rule("QP604 debug-in-source warning", on=(ast.Module, ast.Call))
 def debug_in_source(module: Module, node: ast.Module | ast.Call) -> Found:
-    """A server heeds the configuration, not how it was started; TESTING does the same
-    since 0.22. What `app.run` shows on loopback is nobody else's."""
+    """`{}` shows clients tracebacks with local variables; leave it to tests and to
+    `quart run --debug`
+
+    A server heeds the configuration, not how it was started; TESTING does the same
+    since 0.22. What `app.run` shows on loopback is nobody else's.
+
+    runs: b"locals" in await (await get("/crash")).get_data() -> True
+
+    - app.config["DEBUG"] = True
+      @app.get("/crash")
+      async def crash():
+          return {}["key"]
+    """
     if isinstance(node, ast.Module):
         for key, value, target in served(module, *TRACEBACKS):
             if module.value(value) is True and not isinstance(target, ast.Name):
@@ -193,41 +178,35 @@ def debug_in_source(module: Module, node: ast.Module | ast.Call) -> Found:
             yield node, f"debug=True on {address}"
 
 
-@rule(
-    "QP611",
-    "insecure-cookie",
-    Severity.NOTE,
-    "`{} = False` sends the cookie where others can read it; leave that to tests",
-    on=ast.Module,
-    runs="app.session_interface.get_cookie_secure(app) -> False",
-    example="""
-        - app.config["SESSION_COOKIE_SECURE"] = False
-        + app.config["SESSION_COOKIE_SECURE"] = True
-    """,
-)
+@rule("QP611 insecure-cookie note", on=ast.Module)
 def insecure_cookie(module: Module, node: ast.Module) -> Found:
-    """Without Secure it travels over plain HTTP, without HttpOnly scripts read it."""
+    """`{} = False` sends the cookie where others can read it; leave that to tests
+
+    Without Secure it travels over plain HTTP, without HttpOnly scripts read it.
+
+    runs: app.session_interface.get_cookie_secure(app) -> False
+
+    - app.config["SESSION_COOKIE_SECURE"] = False
+    + app.config["SESSION_COOKIE_SECURE"] = True
+    """
     for key, value, _ in served(module, *PROTECTED):
         if module.value(value) is False:
             yield value, key
 
 
-@rule(
-    "QP622",
-    "masked-secret-key",
-    Severity.ERROR,
-    "a SecretStr is no key (500 when a session is written): use `get_secret_value()`",
-    on=ast.Module,
-    runs="app.session_interface.get_signing_serializer(app).dumps(1) -> TypeError",
-    example="""
-          from pydantic import SecretStr
-          KEY = SecretStr("k" * 32)
-        - app.secret_key = KEY
-        + app.secret_key = KEY.get_secret_value()
-    """,
-)
+@rule("QP622 masked-secret-key error", on=ast.Module)
 def masked_secret_key(module: Module, node: ast.Module) -> Found:
-    """The signer wants text or bytes, and asks for it only when it signs."""
+    """a SecretStr is no key (500 when a session is written): use `get_secret_value()`
+
+    The signer wants text or bytes, and asks for it only when it signs.
+
+    runs: app.session_interface.get_signing_serializer(app).dumps(1) -> TypeError
+
+      from pydantic import SecretStr
+      KEY = SecretStr("k" * 32)
+    - app.secret_key = KEY
+    + app.secret_key = KEY.get_secret_value()
+    """
     masked = {
         ast.unparse(line.target)
         for line in module.nodes(ast.AnnAssign)
@@ -240,22 +219,19 @@ def masked_secret_key(module: Module, node: ast.Module) -> Found:
             yield value, ""
 
 
-@rule(
-    "QP612",
-    "dotenv-in-app",
-    Severity.NOTE,
-    "the developer's file reaches tests too; load it where the app is started",
-    on=ast.Module,
-    runs="os.environ.pop('TITLE', None) -> 'Draft'",
-    example="""
-        - from dotenv import load_dotenv
-          Path(".env").write_text("TITLE=Draft")
-        - load_dotenv()
-          app.config["TITLE"] = os.environ.get("TITLE", "Users")
-    """,
-)
+@rule("QP612 dotenv-in-app note", on=ast.Module)
 def dotenv_in_app(module: Module, node: ast.Module) -> Found:
-    """Whoever imports or builds the app gets it. `quart run` loads `.env` by itself."""
+    """the developer's file reaches tests too; load it where the app is started
+
+    Whoever imports or builds the app gets it. `quart run` loads `.env` by itself.
+
+    runs: os.environ.pop('TITLE', None) -> 'Draft'
+
+    - from dotenv import load_dotenv
+      Path(".env").write_text("TITLE=Draft")
+    - load_dotenv()
+      app.config["TITLE"] = os.environ.get("TITLE", "Users")
+    """
     starts = STARTS_APP.search(module.text) and "Quart(" not in module.text
     for call in module.nodes(ast.Call):
         function = module.function(call)
@@ -266,22 +242,19 @@ def dotenv_in_app(module: Module, node: ast.Module) -> Found:
             return
 
 
-@rule(
-    "QP905",
-    "quart-env",
-    Severity.NOTE,
-    "Quart has not read `{}` since 0.19; use QUART_DEBUG or `quart run --debug`",
-    on=ast.Constant,
-    runs='[DEBUG, os.environ.pop("QUART_DEBUG", 0)][0] -> False',
-    example="""
-          from quart.helpers import get_debug_flag
-        - os.environ["QUART_ENV"] = "development"
-        + os.environ["QUART_DEBUG"] = "1"
-          DEBUG = get_debug_flag()
-    """,
-)
+@rule("QP905 quart-env note", on=ast.Constant)
 def quart_env(module: Module, node: ast.Constant) -> Found:
-    """Setting it changes nothing, unless the app reads it for itself."""
+    """Quart has not read `{}` since 0.19; use QUART_DEBUG or `quart run --debug`
+
+    Setting it changes nothing, unless the app reads it for itself.
+
+    runs: [DEBUG, os.environ.pop("QUART_DEBUG", 0)][0] -> False
+
+      from quart.helpers import get_debug_flag
+    - os.environ["QUART_ENV"] = "development"
+    + os.environ["QUART_DEBUG"] = "1"
+      DEBUG = get_debug_flag()
+    """
     if node.value in UNREAD and module.text.count(str(node.value)) == 1:
         match module.parent(node):
             case (

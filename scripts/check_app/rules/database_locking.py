@@ -4,7 +4,7 @@ import ast
 import re
 
 from ..engine.quart import Module, argument
-from ..engine.rule import Found, Severity, rule
+from ..engine.rule import Found, rule
 from ..engine.words import ASYNC_CONNECTION, ASYNC_ENGINE, ASYNC_SESSION
 
 DEFERRED = re.compile(r"\s*BEGIN(\s+DEFERRED)?(\s+TRANSACTION)?[\s;]*", re.I)
@@ -13,31 +13,28 @@ SETS = re.compile(r"PRAGMA\s+(busy_timeout|foreign_keys|synchronous)\s*[=(]", re
 SETS_UP = re.compile(r"PRAGMA|\brun_sync\(|\bcommit\(", re.I)
 
 
-@rule(
-    "QP411",
-    "begin-deferred",
-    Severity.WARNING,
-    "a plain BEGIN locks late: `database is locked` at once; send BEGIN IMMEDIATE",
-    on=ast.Constant,
-    runs="sorted(one.status_code for one in await asyncio.gather(post("
-    '"/visits"), post("/visits"))) -> [200, 500]',
-    example="""
-          engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
-          @event.listens_for(engine.sync_engine, "begin")
-          def begin(connection):
-        -     connection.exec_driver_sql("BEGIN")
-        +     connection.exec_driver_sql("BEGIN IMMEDIATE")
-          @app.post("/visits")
-          async def add_visit():
-              async with engine.begin() as connection:
-                  visits = await connection.scalar(text("PRAGMA user_version"))
-                  await asyncio.sleep(0.3)
-                  await connection.execute(text(f"PRAGMA user_version={visits + 1}"))
-              return "added"
-    """,
-)
+@rule("QP411 begin-deferred warning", on=ast.Constant)
 def begin_deferred(module: Module, node: ast.Constant) -> Found:
-    """SQLite does not wait there, since neither could go on. What only reads may."""
+    """a plain BEGIN locks late: `database is locked` at once; send BEGIN IMMEDIATE
+
+    SQLite does not wait there, since neither could go on. What only reads may.
+
+    runs: sorted(one.status_code for one in await asyncio.gather(post("/visits"),
+    post("/visits"))) -> [200, 500]
+
+      engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
+      @event.listens_for(engine.sync_engine, "begin")
+      def begin(connection):
+    -     connection.exec_driver_sql("BEGIN")
+    +     connection.exec_driver_sql("BEGIN IMMEDIATE")
+      @app.post("/visits")
+      async def add_visit():
+          async with engine.begin() as connection:
+              visits = await connection.scalar(text("PRAGMA user_version"))
+              await asyncio.sleep(0.3)
+              await connection.execute(text(f"PRAGMA user_version={visits + 1}"))
+          return "added"
+    """
     if isinstance(node.value, str) and DEFERRED.fullmatch(node.value):
         for decorator in getattr(module.function(node), "decorator_list", []):
             text = ast.unparse(decorator)
@@ -45,50 +42,44 @@ def begin_deferred(module: Module, node: ast.Constant) -> Found:
                 yield node, ""
 
 
-@rule(
-    "QP412",
-    "memory-database",
-    Severity.WARNING,
-    "SQLite in memory is one connection: all requests share a transaction; use a file",
-    on=ast.Call,
-    runs="type(open_database().pool).__name__ -> 'StaticPool'",
-    example="""
-          def open_database():
-        -     return create_async_engine("sqlite+aiosqlite://", echo=app.debug)
-        +     return create_async_engine("sqlite+aiosqlite:///a.db", echo=app.debug)
-    """,
-)
+@rule("QP412 memory-database warning", on=ast.Call)
 def memory_database(module: Module, node: ast.Call) -> Found:
-    """A test that runs one request at a time may use it."""
+    """SQLite in memory is one connection: all requests share a transaction; use a file
+
+    A test that runs one request at a time may use it.
+
+    runs: type(open_database().pool).__name__ -> 'StaticPool'
+
+      def open_database():
+    -     return create_async_engine("sqlite+aiosqlite://", echo=app.debug)
+    +     return create_async_engine("sqlite+aiosqlite:///a.db", echo=app.debug)
+    """
     url = module.value(argument(node, 0, "url"))
     if module.name(node.func) == ASYNC_ENGINE and url in MEMORY and not module.is_test:
         yield node, ""
 
 
-@rule(
-    "QP414",
-    "pragma-once",
-    Severity.WARNING,
-    "`{}` is set on one connection of the pool; set it in a `connect` listener",
-    on=ast.Constant,
-    runs="await (await get(\"/checked\")).get_data() -> b'0'",
-    example="""
-          engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
-        - @app.before_serving
-        - async def check_references():
-        -     async with engine.begin() as connection:
-        -         await connection.execute(text("PRAGMA foreign_keys=ON"))
-        + @event.listens_for(engine.sync_engine, "connect")
-        + def check_references(connection, record):
-        +     connection.execute("PRAGMA foreign_keys=ON")
-          @app.get("/checked")
-          async def checked():
-              async with engine.connect() as connection:
-                  return str(await connection.scalar(text("PRAGMA foreign_keys")))
-    """,
-)
+@rule("QP414 pragma-once warning", on=ast.Constant)
 def pragma_once(module: Module, node: ast.Constant) -> Found:
-    """`journal_mode=WAL` is kept in the file. A block that goes on sets its own."""
+    """`{}` is set on one connection of the pool; set it in a `connect` listener
+
+    `journal_mode=WAL` is kept in the file. A block that goes on sets its own.
+
+    runs: await (await get("/checked")).get_data() -> b'0'
+
+      engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
+    - @app.before_serving
+    - async def check_references():
+    -     async with engine.begin() as connection:
+    -         await connection.execute(text("PRAGMA foreign_keys=ON"))
+    + @event.listens_for(engine.sync_engine, "connect")
+    + def check_references(connection, record):
+    +     connection.execute("PRAGMA foreign_keys=ON")
+      @app.get("/checked")
+      async def checked():
+          async with engine.connect() as connection:
+              return str(await connection.scalar(text("PRAGMA foreign_keys")))
+    """
     found = SETS.match(str(node.value))
     block = module.within(node, ast.AsyncWith) if found else None
     if found and block and not module.is_test:

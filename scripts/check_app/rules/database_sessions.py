@@ -5,7 +5,7 @@ import re
 
 from ..engine.awaiting import misused
 from ..engine.quart import Module, argument, mentions
-from ..engine.rule import Found, Severity, rule
+from ..engine.rule import Found, rule
 from ..engine.words import ASYNC_CONNECTION, ASYNC_ENGINE, ASYNC_MAKER, ASYNC_SESSION
 
 ASYNCIO = "sqlalchemy.ext.asyncio."
@@ -25,26 +25,23 @@ COROUTINES = {
 SYNC_METADATA = {"create_all", "drop_all", "reflect"}
 
 
-@rule(
-    "QP401",
-    "engine-outside-serving",
-    Severity.WARNING,
-    "`{}` before the app serves is never closed; call it in `while_serving`",
-    on=ast.Call,
-    runs="[p := app.db.pool, await app.shutdown(), app.db.pool is p][-1] -> True",
-    example="""
-        - app.db = create_async_engine("sqlite+aiosqlite:///a.db")
-        + @app.while_serving
-        + async def database():
-        +     app.db = create_async_engine("sqlite+aiosqlite:///a.db")
-        +     try:
-        +         yield
-        +     finally:
-        +         await app.db.dispose()
-    """,
-)
+@rule("QP401 engine-outside-serving warning", on=ast.Call)
 def engine_outside_serving(module: Module, node: ast.Call) -> Found:
-    """Its connections stay with the first loop, and each test has a loop of its own."""
+    """`{}` before the app serves is never closed; call it in `while_serving`
+
+    Its connections stay with the first loop, and each test has a loop of its own.
+
+    runs: [p := app.db.pool, await app.shutdown(), app.db.pool is p][-1] -> True
+
+    - app.db = create_async_engine("sqlite+aiosqlite:///a.db")
+    + @app.while_serving
+    + async def database():
+    +     app.db = create_async_engine("sqlite+aiosqlite:///a.db")
+    +     try:
+    +         yield
+    +     finally:
+    +         await app.db.dispose()
+    """
     name, function = module.name(node.func), module.function(node)
     makes_app = isinstance(function, ast.FunctionDef) and module.builds_app(function)
     serves = not (module.is_test or module.imports_any("alembic"))
@@ -53,25 +50,22 @@ def engine_outside_serving(module: Module, node: ast.Call) -> Found:
         yield node, name.rpartition(".")[2]
 
 
-@rule(
-    "QP402",
-    "shared-session",
-    Severity.ERROR,
-    "one session for all requests fails when two run at once; open one in each",
-    on=ast.Module,
-    runs='(await asyncio.gather(get("/time"), get("/time")))[1].status_code -> 500',
-    example="""
-          engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
-        - session = AsyncSession(engine)
-          @app.get("/time")
-          async def show_time():
-        -     async with session.begin():
-        +     async with AsyncSession(engine) as session:
-                  return str(await session.scalar(text("SELECT CURRENT_TIMESTAMP")))
-    """,
-)
+@rule("QP402 shared-session error", on=ast.Module)
 def shared_session(module: Module, node: ast.Module) -> Found:
-    """And they share a transaction: one rolls back the work of another."""
+    """one session for all requests fails when two run at once; open one in each
+
+    And they share a transaction: one rolls back the work of another.
+
+    runs: (await asyncio.gather(get("/time"), get("/time")))[1].status_code -> 500
+
+      engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
+    - session = AsyncSession(engine)
+      @app.get("/time")
+      async def show_time():
+    -     async with session.begin():
+    +     async with AsyncSession(engine) as session:
+              return str(await session.scalar(text("SELECT CURRENT_TIMESTAMP")))
+    """
     for target, value in module.assignments:
         if module.kind(value) == ASYNC_SESSION and not module.is_test:
             in_app = any(map(module.is_app, ast.walk(target)))
@@ -79,28 +73,25 @@ def shared_session(module: Module, node: ast.Module) -> Found:
                 yield target, ""
 
 
-@rule(
-    "QP403",
-    "session-in-gather",
-    Severity.ERROR,
-    "one session cannot work for two tasks at once; open a session in each",
-    on=ast.Call,
-    runs='get("/sum") -> 500',
-    example="""
-          engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
-          ONE, TWO = text("SELECT 1"), text("SELECT 2")
-          @app.get("/sum")
-          async def show_sum():
-              async with AsyncSession(engine) as session:
-        -         found = await asyncio.gather(
-        -             session.scalar(ONE), session.scalar(TWO), return_exceptions=True
-        -         )
-        +         found = [await session.scalar(ONE), await session.scalar(TWO)]
-                  return str(sum(found))
-    """,
-)
+@rule("QP403 session-in-gather error", on=ast.Call)
 def session_in_gather(module: Module, node: ast.Call) -> Found:
-    """Its one connection runs one statement at a time: InvalidRequestError."""
+    """one session cannot work for two tasks at once; open a session in each
+
+    Its one connection runs one statement at a time: InvalidRequestError.
+
+    runs: get("/sum") -> 500
+
+      engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
+      ONE, TWO = text("SELECT 1"), text("SELECT 2")
+      @app.get("/sum")
+      async def show_sum():
+          async with AsyncSession(engine) as session:
+    -         found = await asyncio.gather(
+    -             session.scalar(ONE), session.scalar(TWO), return_exceptions=True
+    -         )
+    +         found = [await session.scalar(ONE), await session.scalar(TWO)]
+              return str(sum(found))
+    """
     used: list[str] = []
     for given in node.args if module.name(node.func) == "asyncio.gather" else ():
         names = [part for part in ast.walk(given) if isinstance(part, ast.Name)]
@@ -110,21 +101,18 @@ def session_in_gather(module: Module, node: ast.Call) -> Found:
         yield node, ""
 
 
-@rule(
-    "QP405",
-    "sync-database-driver",
-    Severity.ERROR,
-    "`{}` has no asyncio driver; use postgresql+asyncpg://, sqlite+aiosqlite://",
-    on=ast.Call,
-    runs="open_database() -> InvalidRequestError",
-    example="""
-          def open_database():
-        -     return create_async_engine("sqlite:///a.db", echo=app.debug)
-        +     return create_async_engine("sqlite+aiosqlite:///a.db", echo=app.debug)
-    """,
-)
+@rule("QP405 sync-database-driver error", on=ast.Call)
 def sync_database_driver(module: Module, node: ast.Call) -> Found:
-    """create_async_engine raises. `postgres://` is no dialect since SQLAlchemy 1.4."""
+    """`{}` has no asyncio driver; use postgresql+asyncpg://, sqlite+aiosqlite://
+
+    create_async_engine raises. `postgres://` is no dialect since SQLAlchemy 1.4.
+
+    runs: open_database() -> InvalidRequestError
+
+      def open_database():
+    -     return create_async_engine("sqlite:///a.db", echo=app.debug)
+    +     return create_async_engine("sqlite+aiosqlite:///a.db", echo=app.debug)
+    """
     url = argument(node, 0, "url")
     if url and module.name(node.func) == ASYNC_ENGINE:
         found = SYNC_URL.match(ast.unparse(module.fallback(url)))
@@ -132,31 +120,28 @@ def sync_database_driver(module: Module, node: ast.Call) -> Found:
             yield url, found[1]
 
 
-@rule(
-    "QP406",
-    "commit-in-teardown",
-    Severity.WARNING,
-    "a teardown gets no error when the view failed, except in tests, so this {}",
-    on=ast.Module,
-    runs="[await get(\"/crash\"), saved][1] -> ['half an order']",
-    example="""
-          saved: list[str] = []
-          class Session(list[str]):
-              def commit(self) -> None:
-                  saved.extend(self)
-          @app.get("/crash")
-          async def crash():
-              g.session = Session(["half an order"])
-              g.session.append(request.args["the rest"])
-        +     g.session.commit()
-        - @app.teardown_request
-        - async def close_session(error):
-        -     if error is None:
-        -         g.session.commit()
-    """,
-)
+@rule("QP406 commit-in-teardown warning", on=ast.Module)
 def commit_in_teardown(module: Module, node: ast.Module) -> Found:
-    """Quart has answered the error by then, unless TESTING or DEBUG is set."""
+    """a teardown gets no error when the view failed, except in tests, so this {}
+
+    Quart has answered the error by then, unless TESTING or DEBUG is set.
+
+    runs: [await get("/crash"), saved][1] -> ['half an order']
+
+      saved: list[str] = []
+      class Session(list[str]):
+          def commit(self) -> None:
+              saved.extend(self)
+      @app.get("/crash")
+      async def crash():
+          g.session = Session(["half an order"])
+          g.session.append(request.args["the rest"])
+    +     g.session.commit()
+    - @app.teardown_request
+    - async def close_session(error):
+    -     if error is None:
+    -         g.session.commit()
+    """
     for function, _ in module.hooks(*TEARDOWNS):
         error = next((one.arg for one in function.args.args), "")
         for part in module.body(function):
@@ -172,24 +157,21 @@ def commit_in_teardown(module: Module, node: ast.Module) -> Found:
                         yield part, "does not run"
 
 
-@rule(
-    "QP408",
-    "unawaited-session-call",
-    Severity.ERROR,
-    "`{}()` is a coroutine here, and nothing reaches the database; await it",
-    on=ast.Call,
-    runs='b"coroutine" in await (await get("/time")).get_data() -> True',
-    example="""
-          engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
-          @app.get("/time")
-          async def show_time():
-              async with AsyncSession(engine) as session:
-        -         return str(session.scalar(text("SELECT CURRENT_TIMESTAMP")))
-        +         return str(await session.scalar(text("SELECT CURRENT_TIMESTAMP")))
-    """,
-)
+@rule("QP408 unawaited-session-call error", on=ast.Call)
 def unawaited_session_call(module: Module, node: ast.Call) -> Found:
-    """`add` and `add_all` are plain methods; what may reach the database is not."""
+    """`{}()` is a coroutine here, and nothing reaches the database; await it
+
+    `add` and `add_all` are plain methods; what may reach the database is not.
+
+    runs: b"coroutine" in await (await get("/time")).get_data() -> True
+
+      engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
+      @app.get("/time")
+      async def show_time():
+          async with AsyncSession(engine) as session:
+    -         return str(session.scalar(text("SELECT CURRENT_TIMESTAMP")))
+    +         return str(await session.scalar(text("SELECT CURRENT_TIMESTAMP")))
+    """
     match node.func:
         case ast.Attribute(value=owner, attr=attr) if attr in COROUTINES:
             kind = module.kind(owner)
@@ -197,85 +179,77 @@ def unawaited_session_call(module: Module, node: ast.Call) -> Found:
                 yield node, attr
 
 
-@rule(
-    "QP409",
-    "metadata-on-async-engine",
-    Severity.ERROR,
-    "`{}` needs a sync connection; write `await connection.run_sync(metadata.{})`",
-    on=ast.Call,
-    runs="start -> LifespanError",
-    example="""
-          class Base(DeclarativeBase):
-              pass
-          engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
-          @app.before_serving
-          async def create_tables():
-              async with engine.begin() as connection:
-        -         Base.metadata.create_all(connection)
-        +         await connection.run_sync(Base.metadata.create_all)
-    """,
-)
+@rule("QP409 metadata-on-async-engine error", on=ast.Call)
 def metadata_on_async_engine(module: Module, node: ast.Call) -> Found:
-    """MetaData knows the synchronous interface only and raises AttributeError."""
+    """`{}` needs a sync connection; write `await connection.run_sync(metadata.{})`
+
+    MetaData knows the synchronous interface only and raises AttributeError.
+
+    runs: start -> LifespanError
+
+      class Base(DeclarativeBase):
+          pass
+      engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
+      @app.before_serving
+      async def create_tables():
+          async with engine.begin() as connection:
+    -         Base.metadata.create_all(connection)
+    +         await connection.run_sync(Base.metadata.create_all)
+    """
     match node.func:
         case ast.Attribute(attr=attr) if attr in SYNC_METADATA:
             if module.kind(argument(node, 0, "bind")).startswith(ASYNCIO):
                 yield node, attr
 
 
-@rule(
-    "QP410",
-    "sync-session-in-async",
-    Severity.WARNING,
-    "a sync session in `async def` blocks the loop; use AsyncSession, or a plain `def`",
-    on=ast.Call,
-    runs="await (await get(\"/thread\")).get_data() -> b'MainThread'",
-    example="""
-          engine = create_engine("sqlite:///a.db", poolclass=NullPool)
-          @app.get("/thread")
-        - async def show_thread():
-        + def show_thread():
-              with Session(engine) as session:  # here
-                  session.execute(text("SELECT 1"))
-                  return threading.current_thread().name
-    """,
-)
+@rule("QP410 sync-session-in-async warning", on=ast.Call)
 def sync_session_in_async(module: Module, node: ast.Call) -> Found:
-    """All wait for its queries. Quart runs a plain `def` view in a thread."""
+    """a sync session in `async def` blocks the loop; use AsyncSession, or a plain
+    `def`
+
+    All wait for its queries. Quart runs a plain `def` view in a thread.
+
+    runs: await (await get("/thread")).get_data() -> b'MainThread'
+
+      engine = create_engine("sqlite:///a.db", poolclass=NullPool)
+      @app.get("/thread")
+    - async def show_thread():
+    + def show_thread():
+          with Session(engine) as session:  # here
+              session.execute(text("SELECT 1"))
+              return threading.current_thread().name
+    """
     is_sync = not isinstance(module.within(node, ast.stmt), ast.AsyncWith)
     kind = module.kind(node)
     if kind == "sqlalchemy.orm.Session" and is_sync and module.runs_in_loop(node):
         yield node, ""
 
 
-@rule(
-    "QP413",
-    "expiring-sessions",
-    Severity.ERROR,
-    "`{}` is expired by `commit()` (MissingGreenlet); pass expire_on_commit=False",
-    on=ast.AsyncFunctionDef,
-    runs='post("/notes") -> 500',
-    example="""
-          class Base(DeclarativeBase):
-              pass
-          class Note(Base):
-              __tablename__ = "notes"
-              id: Mapped[int] = mapped_column(primary_key=True)
-          engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
-        - sessions = async_sessionmaker(engine)
-        + sessions = async_sessionmaker(engine, expire_on_commit=False)
-          @app.post("/notes")
-          async def add_note():
-              note = Note()
-              async with sessions() as session:
-                  await (await session.connection()).run_sync(Base.metadata.create_all)
-                  session.add(note)
-                  await session.commit()
-                  return {"id": note.id}  # here
-    """,
-)
+@rule("QP413 expiring-sessions error", on=ast.AsyncFunctionDef)
 def expiring_sessions(module: Module, node: ast.AsyncFunctionDef) -> Found:
-    """To load it anew is a query, and nothing awaits that."""
+    """`{}` is expired by `commit()` (MissingGreenlet); pass expire_on_commit=False
+
+    To load it anew is a query, and nothing awaits that.
+
+    runs: post("/notes") -> 500
+
+      class Base(DeclarativeBase):
+          pass
+      class Note(Base):
+          __tablename__ = "notes"
+          id: Mapped[int] = mapped_column(primary_key=True)
+      engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
+    - sessions = async_sessionmaker(engine)
+    + sessions = async_sessionmaker(engine, expire_on_commit=False)
+      @app.post("/notes")
+      async def add_note():
+          note = Note()
+          async with sessions() as session:
+              await (await session.connection()).run_sync(Base.metadata.create_all)
+              session.add(note)
+              await session.commit()
+              return {"id": note.id}  # here
+    """
     makers = [m for m in module.nodes(ast.Call) if module.kind(m) == ASYNC_MAKER]
     options = {given.arg for maker in makers for given in maker.keywords}
     if not makers or options & {"expire_on_commit", None} or mentions(node, "refresh"):

@@ -4,7 +4,7 @@ import ast
 import re
 
 from ..engine.quart import Module, mentions, parameters
-from ..engine.rule import Found, Severity, rule
+from ..engine.rule import Found, rule
 from ..engine.scopes import FUNCTIONS, Function
 from ..engine.words import CATCH_ALL, PYDANTIC_ERRORS
 
@@ -30,22 +30,19 @@ CONTEXT_FIRST = (  # in Quart 0.23
 )
 
 
-@rule(
-    "QP107",
-    "status-line",
-    Severity.ERROR,
-    "a status is a number: `{}` raises ValueError and the client gets 500",
-    on=ast.Return,
-    runs='post("/notes") -> 500',
-    example="""
-          @app.post("/notes")
-          async def add_note():
-        -     return {"id": 7}, "201 CREATED"
-        +     return {"id": 7}, 201
-    """,
-)
+@rule("QP107 status-line error", on=ast.Return)
 def status_line(module: Module, node: ast.Return) -> Found:
-    """Flask takes a status line such as `201 CREATED`; Quart calls `int()` on it."""
+    """a status is a number: `{}` raises ValueError and the client gets 500
+
+    Flask takes a status line such as `201 CREATED`; Quart calls `int()` on it.
+
+    runs: post("/notes") -> 500
+
+      @app.post("/notes")
+      async def add_note():
+    -     return {"id": 7}, "201 CREATED"
+    +     return {"id": 7}, 201
+    """
     match node.value:
         case ast.Tuple(elts=[_, ast.Constant(value=str(status)) as given, *_]):
             is_line = status[:3].isdecimal() and not status.isdecimal()
@@ -53,22 +50,20 @@ def status_line(module: Module, node: ast.Return) -> Found:
                 yield given, status
 
 
-@rule(
-    "QP501",
-    "errorhandler-exception",
-    Severity.ERROR,
-    "404, 405 and 401 come here too if unhandled; handle 500, or HTTPException as well",
-    on=ast.Module,
-    runs='get("/nowhere") -> 500',
-    example="""
-        - @app.errorhandler(Exception)
-        + @app.errorhandler(500)
-          async def unexpected(error):  # here
-              return {"error": "internal server error"}, 500
-    """,
-)
+@rule("QP501 errorhandler-exception error", on=ast.Module)
 def errorhandler_exception(module: Module, node: ast.Module) -> Found:
-    """HTTPException is an Exception: `abort()`, bad JSON, failed validation too."""
+    """404, 405 and 401 come here too if unhandled; handle 500, or HTTPException as
+    well
+
+    HTTPException is an Exception: `abort()`, bad JSON, failed validation too.
+
+    runs: get("/nowhere") -> 500
+
+    - @app.errorhandler(Exception)
+    + @app.errorhandler(500)
+      async def unexpected(error):  # here
+          return {"error": "internal server error"}, 500
+    """
     others = [one for one in module.error_handlers if one.kind == HTTP_ERROR]
     for one in module.error_handlers:
         handled = any(one.may_share_app(other) for other in others)
@@ -95,28 +90,25 @@ def hands_on(module: Module, function: Function) -> bool:
     )
 
 
-@rule(
-    "QP503",
-    "errors-leak-input",
-    Severity.WARNING,
-    "{} of a validation error repeats the input, passwords too; answer with "
-    "`errors(include_input=False, include_context=False, include_url=False)`",
-    on=(ast.Call, ast.FormattedValue),
-    runs='b"ada" in await (await post("/", json={"pin": "ada"})).get_data() -> True',
-    example="""
-          class Login(BaseModel):
-              pin: int
-          @app.errorhandler(ValidationError)
-          async def invalid(error):
-        -     return error.errors(), 400
-        +     return error.errors(include_input=False, include_context=False), 400
-          @app.post("/")
-          async def log_in():
-              return Login.model_validate(await request.get_json()).model_dump()
-    """,
-)
+@rule("QP503 errors-leak-input warning", on=(ast.Call, ast.FormattedValue))
 def errors_leak_input(module: Module, node: ast.Call | ast.FormattedValue) -> Found:
-    """Entries hold `input`, and `ctx`, which may be an exception: no JSON, so 500."""
+    """{} of a validation error repeats the input, passwords too; answer with
+    `errors(include_input=False, include_context=False, include_url=False)`
+
+    Entries hold `input`, and `ctx`, which may be an exception: no JSON, so 500.
+
+    runs: b"ada" in await (await post("/", json={"pin": "ada"})).get_data() -> True
+
+      class Login(BaseModel):
+          pin: int
+      @app.errorhandler(ValidationError)
+      async def invalid(error):
+    -     return error.errors(), 400
+    +     return error.errors(include_input=False, include_context=False), 400
+      @app.post("/")
+      async def log_in():
+          return Login.model_validate(await request.get_json()).model_dump()
+    """
     hidden = "hide_input_in_errors" in module.text
     word, error = "the text", None if hidden else module.shown(node)
     match node:
@@ -160,25 +152,22 @@ def reaches_client(module: Module, node: ast.AST, depth: int = 3) -> bool:
     )
 
 
-@rule(
-    "QP504",
-    "abort-swallowed",
-    Severity.ERROR,
-    "`{}` below catches this, so the status is lost; abort outside the `try`",
-    on=(ast.Call, ast.Raise),
-    runs='get("/members/eve") -> 500',
-    example="""
-          @app.get("/members/<name>")
-          async def member(name: str):
-        -     try:
-        -         return {"ada": "Ada"}.get(name) or abort(404)
-        -     except Exception:
-        -         return {"error": "failed"}, 500
-        +     return {"ada": "Ada"}.get(name) or abort(404)
-    """,
-)
+@rule("QP504 abort-swallowed error", on=(ast.Call, ast.Raise))
 def abort_swallowed(module: Module, node: ast.Call | ast.Raise) -> Found:
-    """`abort` works by raising; whoever catches Exception catches it."""
+    """`{}` below catches this, so the status is lost; abort outside the `try`
+
+    `abort` works by raising; whoever catches Exception catches it.
+
+    runs: get("/members/eve") -> 500
+
+      @app.get("/members/<name>")
+      async def member(name: str):
+    -     try:
+    -         return {"ada": "Ada"}.get(name) or abort(404)
+    -     except Exception:
+    -         return {"error": "failed"}, 500
+    +     return {"ada": "Ada"}.get(name) or abort(404)
+    """
     error = getattr(node, "exc", node)
     raised = "quart.abort" if error is node else WERKZEUG
     if not module.name(getattr(error, "func", error)).startswith(raised):
@@ -194,27 +183,24 @@ def abort_swallowed(module: Module, node: ast.Call | ast.Raise) -> Found:
             return
 
 
-@rule(
-    "QP505",
-    "exception-text-to-client",
-    Severity.NOTE,
-    "the text of an unexpected error tells clients too much; log it, send fixed words",
-    on=(ast.Call, ast.FormattedValue),
-    runs='b"PRICE" in await (await get("/price")).get_data() -> True',
-    example="""
-          @app.get("/price")
-          async def price():
-              try:
-                  return os.environ["PRICE"]
-        -     except Exception as error:
-        -         return {"error": str(error)}, 500
-        +     except KeyError:
-        +         app.logger.exception("no price")
-        +         return {"error": "The price is not known now."}, 503
-    """,
-)
+@rule("QP505 exception-text-to-client note", on=(ast.Call, ast.FormattedValue))
 def exception_text(module: Module, node: ast.Call | ast.FormattedValue) -> Found:
-    """Paths, queries and addresses stand in such texts."""
+    """the text of an unexpected error tells clients too much; log it, send fixed words
+
+    Paths, queries and addresses stand in such texts.
+
+    runs: b"PRICE" in await (await get("/price")).get_data() -> True
+
+      @app.get("/price")
+      async def price():
+          try:
+              return os.environ["PRICE"]
+    -     except Exception as error:
+    -         return {"error": str(error)}, 500
+    +     except KeyError:
+    +         app.logger.exception("no price")
+    +         return {"error": "The price is not known now."}, 503
+    """
     shown = module.shown(node) or getattr(node, "func", None)
     word = getattr(shown, "attr", getattr(shown, "id", ""))
     if word not in REVEALING and not is_error(module, shown, CATCH_ALL):
@@ -227,45 +213,39 @@ def exception_text(module: Module, node: ast.Call | ast.FormattedValue) -> Found
         yield node, ""
 
 
-@rule(
-    "QP506",
-    "errorhandler-without-argument",
-    Severity.ERROR,
-    "an error handler is called with the error: without a parameter it fails (500)",
-    on=ast.Module,
-    runs='get("/nowhere") -> 500',
-    example="""
-          @app.errorhandler(404)
-        - async def not_found():
-        + async def not_found(error):
-              return {"error": "not found"}, 404
-    """,
-)
+@rule("QP506 errorhandler-without-argument error", on=ast.Module)
 def errorhandler_without_argument(module: Module, node: ast.Module) -> Found:
-    """The TypeError comes up only when the first such error does."""
+    """an error handler is called with the error: without a parameter it fails (500)
+
+    The TypeError comes up only when the first such error does.
+
+    runs: get("/nowhere") -> 500
+
+      @app.errorhandler(404)
+    - async def not_found():
+    + async def not_found(error):
+          return {"error": "not found"}, 404
+    """
     for one in module.error_handlers:
         if one.function and not parameters(one.function):
             yield one.place, ""
 
 
-@rule(
-    "QP507",
-    "routing-error-in-blueprint",
-    Severity.ERROR,
-    "a blueprint never sees the {} of an unknown address; register this on the app",
-    on=ast.Module,
-    runs="(await get(\"/notes/7\")).mimetype -> 'text/html'",
-    example="""
-          notes = Blueprint("notes", __name__, url_prefix="/notes")
-        - @notes.errorhandler(404)
-        + @notes.app_errorhandler(404)
-          async def not_found(error):  # here
-              return {"error": "not found"}, 404
-          app.register_blueprint(notes)
-    """,
-)
+@rule("QP507 routing-error-in-blueprint error", on=ast.Module)
 def routing_error_in_blueprint(module: Module, node: ast.Module) -> Found:
-    """It handles what its own views raise. A module that may do so is not reported."""
+    """a blueprint never sees the {} of an unknown address; register this on the app
+
+    It handles what its own views raise. A module that may do so is not reported.
+
+    runs: (await get("/notes/7")).mimetype -> 'text/html'
+
+      notes = Blueprint("notes", __name__, url_prefix="/notes")
+    - @notes.errorhandler(404)
+    + @notes.app_errorhandler(404)
+      async def not_found(error):  # here
+          return {"error": "not found"}, 404
+      app.register_blueprint(notes)
+    """
     kinds = {"404", "405"} if not RAISES_404.search(module.text) else {"405"}
     for one in module.error_handlers:
         of_app = ast.unparse(one.call.func).endswith(".app_errorhandler")
@@ -274,25 +254,22 @@ def routing_error_in_blueprint(module: Module, node: ast.Module) -> Found:
             yield one.place, one.kind
 
 
-@rule(
-    "QP508",
-    "http-error-without-headers",
-    Severity.WARNING,
-    "this drops Allow and WWW-Authenticate; change the body of `error.get_response()`",
-    on=ast.Module,
-    runs='"Allow" in (await post("/static/a")).headers -> False',
-    example="""
-          @app.errorhandler(HTTPException)
-          async def problem(error):  # here
-        -     return {"error": error.name}, error.code
-        +     response = error.get_response()
-        +     response.data = json.dumps({"error": error.name})
-        +     response.content_type = "application/json"
-        +     return response
-    """,
-)
+@rule("QP508 http-error-without-headers warning", on=ast.Module)
 def http_error_without_headers(module: Module, node: ast.Module) -> Found:
-    """405 needs Allow, 401 WWW-Authenticate; both stand in the error's own response."""
+    """this drops Allow and WWW-Authenticate; change the body of `error.get_response()`
+
+    405 needs Allow, 401 WWW-Authenticate; both stand in the error's own response.
+
+    runs: "Allow" in (await post("/static/a")).headers -> False
+
+      @app.errorhandler(HTTPException)
+      async def problem(error):  # here
+    -     return {"error": error.name}, error.code
+    +     response = error.get_response()
+    +     response.data = json.dumps({"error": error.name})
+    +     response.content_type = "application/json"
+    +     return response
+    """
     for one in module.error_handlers if not module.is_test else ():
         if one.kind == HTTP_ERROR and one.function:
             kept = mentions(one.function, *HEADERS_KEPT)
@@ -300,23 +277,20 @@ def http_error_without_headers(module: Module, node: ast.Module) -> Found:
                 yield one.place, ""
 
 
-@rule(
-    "QP509",
-    "logged-twice",
-    Severity.NOTE,
-    "Quart has logged this error with its traceback: leave out this second line",
-    on=ast.Module,
-    runs='[await get("/crash"), len(logged())][1] -> 2',
-    example="""
-          @app.errorhandler(500)
-          async def internal_error(error):
-        -     app.logger.error(f"internal error: {error}")
-              return {"error": "internal server error"}, 500
-          app.add_url_rule("/crash", "crash", lambda: 1 / 0)
-    """,
-)
+@rule("QP509 logged-twice note", on=ast.Module)
 def logged_twice(module: Module, node: ast.Module) -> Found:
-    """A module that may raise 500 itself is not reported: Quart does not log that."""
+    """Quart has logged this error with its traceback: leave out this second line
+
+    A module that may raise 500 itself is not reported: Quart does not log that.
+
+    runs: [await get("/crash"), len(logged())][1] -> 2
+
+      @app.errorhandler(500)
+      async def internal_error(error):
+    -     app.logger.error(f"internal error: {error}")
+          return {"error": "internal server error"}, 500
+      app.add_url_rule("/crash", "crash", lambda: 1 / 0)
+    """
     others = [one for one in module.error_handlers if one.kind not in SERVER_ERRORS]
     taken = {one.function for one in others}
     ours = {one.function for one in module.error_handlers} - taken - {None}
@@ -327,24 +301,21 @@ def logged_twice(module: Module, node: ast.Module) -> Found:
             yield call, ""
 
 
-@rule(
-    "QP520",
-    "propagate-exceptions",
-    Severity.ERROR,
-    "with this a crash never reaches the handler for {}: the server answers, and "
-    "middleware gets the error, on 0.23 an ExceptionGroup; leave it to tests",
-    on=ast.Module,
-    runs='bool(await get("/crash")) -> ZeroDivisionError | ExceptionGroup',
-    example="""
-        - app.config["PROPAGATE_EXCEPTIONS"] = True
-          @app.errorhandler(500)
-          async def internal_error(error):
-              return {"error": "internal server error"}, 500
-          app.add_url_rule("/crash", "crash", lambda: 1 / 0)
-    """,
-)
+@rule("QP520 propagate-exceptions error", on=ast.Module)
 def propagate_exceptions(module: Module, node: ast.Module) -> Found:
-    """Flask's extensions ask for it; in Quart their handlers run without it."""
+    """with this a crash never reaches the handler for {}: the server answers, and
+    middleware gets the error, on 0.23 an ExceptionGroup; leave it to tests
+
+    Flask's extensions ask for it; in Quart their handlers run without it.
+
+    runs: bool(await get("/crash")) -> ZeroDivisionError | ExceptionGroup
+
+    - app.config["PROPAGATE_EXCEPTIONS"] = True
+      @app.errorhandler(500)
+      async def internal_error(error):
+          return {"error": "internal server error"}, 500
+      app.add_url_rule("/crash", "crash", lambda: 1 / 0)
+    """
     kinds = [one.kind.removeprefix(WERKZEUG) for one in module.error_handlers]
     lost = {"500", "InternalServerError", "HTTPException"}.intersection(kinds)
     for key, value, target in module.configured if lost and not module.is_test else ():
@@ -353,23 +324,20 @@ def propagate_exceptions(module: Module, node: ast.Module) -> Found:
             yield target, min(lost)
 
 
-@rule(
-    "QP521",
-    "raising-teardown",
-    Severity.WARNING,
-    "an error in a teardown passes all handlers, and an empty 500 replaces the answer; "
-    "do in the view what may fail, and log what fails here",
-    on=ast.Raise,
-    runs='get("/nowhere") -> RuntimeError | ExceptionGroup',
-    example="""
-          @app.teardown_request
-          async def close_all(error):
-        -     raise RuntimeError("not closed")
-        +     app.logger.error("not closed")
-    """,
-)
+@rule("QP521 raising-teardown warning", on=ast.Raise)
 def raising_teardown(module: Module, node: ast.Raise) -> Found:
-    """The answer is ready by then. On 0.23 the error comes in ExceptionGroups."""
+    """an error in a teardown passes all handlers, and an empty 500 replaces the
+    answer; do in the view what may fail, and log what fails here
+
+    The answer is ready by then. On 0.23 the error comes in ExceptionGroups.
+
+    runs: get("/nowhere") -> RuntimeError | ExceptionGroup
+
+      @app.teardown_request
+      async def close_all(error):
+    -     raise RuntimeError("not closed")
+    +     app.logger.error("not closed")
+    """
     near = module.within(node, ast.ExceptHandler, ast.Try)
     for hook, _ in module.hooks(*(f"teardown_{of}" for of in TEARDOWNS.split())):
         given = getattr(node.exc, "id", "") in parameters(hook)
@@ -377,26 +345,23 @@ def raising_teardown(module: Module, node: ast.Raise) -> Found:
             yield node, ""
 
 
-@rule(
-    "QP904",
-    "overridden-signature",
-    Severity.ERROR,
-    "0.23 passes the context first, `{}(self, ctx, ...)`: use a handler or a hook",
-    on=ast.ClassDef,
-    runs='0.23: (await get("/crash")).status_code == 500 -> ExceptionGroup',
-    example="""
-        - class App(Quart):
-        -     async def handle_exception(self, error):
-        -         return await super().handle_exception(error)
-        - app = App(__name__)
-        + @app.errorhandler(500)
-        + async def internal_error(error):
-        +     return {"error": "internal server error"}, 500
-          app.add_url_rule("/crash", "crash", lambda: 1 / 0)
-    """,
-)
+@rule("QP904 overridden-signature error", on=ast.ClassDef)
 def overridden_signature(module: Module, node: ast.ClassDef) -> Found:
-    """No signature suits both 0.22 and 0.23."""
+    """0.23 passes the context first, `{}(self, ctx, ...)`: use a handler or a hook
+
+    No signature suits both 0.22 and 0.23.
+
+    runs: 0.23: (await get("/crash")).status_code == 500 -> ExceptionGroup
+
+    - class App(Quart):
+    -     async def handle_exception(self, error):
+    -         return await super().handle_exception(error)
+    - app = App(__name__)
+    + @app.errorhandler(500)
+    + async def internal_error(error):
+    +     return {"error": "internal server error"}, 500
+      app.add_url_rule("/crash", "crash", lambda: 1 / 0)
+    """
     is_app = any(module.class_kind(base) == "quart.Quart" for base in node.bases)
     for line in node.body if is_app else ():
         if isinstance(line, FUNCTIONS) and line.name in CONTEXT_FIRST.split():

@@ -4,7 +4,7 @@ import ast
 
 from ..engine.keeping import is_kept
 from ..engine.quart import Module
-from ..engine.rule import Found, Severity, rule
+from ..engine.rule import Found, rule
 from ..engine.words import ENDING_HOOKS, STARTING_HOOKS
 
 GENERATORS = ("while_app_serving", "while_serving")
@@ -19,23 +19,20 @@ CLIENTS = {  # and what makes it right: it is closed, or not shared by all reque
 }
 
 
-@rule(
-    "QP807",
-    "serving-hook-yield",
-    Severity.ERROR,
-    "`while_serving` is given an `async def` with `yield`, the other serving hooks a "
-    "function without; as it stands, {}",
-    on=ast.Module,
-    runs="start -> LifespanError",
-    example="""
-          @app.while_serving
-          async def members():  # here
-              app.extensions["members"] = ["Ada"]
-        +     yield
-    """,
-)
+@rule("QP807 serving-hook-yield error", on=ast.Module)
 def serving_hook_yield(module: Module, node: ast.Module) -> Found:
-    """What stands before `yield` is the start, what follows the stop."""
+    """`while_serving` is given an `async def` with `yield`, the other serving hooks a
+    function without; as it stands, {}
+
+    What stands before `yield` is the start, what follows the stop.
+
+    runs: start -> LifespanError
+
+      @app.while_serving
+      async def members():  # here
+          app.extensions["members"] = ["Ada"]
+    +     yield
+    """
     for function, _ in module.hooks(*GENERATORS):
         if isinstance(function, ast.FunctionDef) or not module.yields(function):
             yield function, "the app does not start"
@@ -44,71 +41,63 @@ def serving_hook_yield(module: Module, node: ast.Module) -> Found:
             yield function, "not a line of this runs"
 
 
-@rule(
-    "QP809",
-    "serving-hook-on-blueprint",
-    Severity.ERROR,
-    "a blueprint has no `{}` (AttributeError); its hooks have `_app_` in the name",
-    on=ast.Attribute,
-    runs="import -> AttributeError",
-    example="""
-          blueprint = Blueprint("members", __name__)
-        - @blueprint.before_serving
-        + @blueprint.before_app_serving
-          async def load():
-              print("loading")
-    """,
-)
+@rule("QP809 serving-hook-on-blueprint error", on=ast.Attribute)
 def serving_hook_on_blueprint(module: Module, node: ast.Attribute) -> Found:
-    """Serving is a matter of the whole app, and the name says so."""
+    """a blueprint has no `{}` (AttributeError); its hooks have `_app_` in the name
+
+    Serving is a matter of the whole app, and the name says so.
+
+    runs: import -> AttributeError
+
+      blueprint = Blueprint("members", __name__)
+    - @blueprint.before_serving
+    + @blueprint.before_app_serving
+      async def load():
+          print("loading")
+    """
     if node.attr in APP_HOOKS and module.kind(node.value) == "quart.Blueprint":
         yield node, node.attr
 
 
-@rule(
-    "QP813",
-    "bare-yield",
-    Severity.NOTE,
-    "what follows this `yield` does not run when the start fails elsewhere; put it in "
-    "`finally`, or use `async with`",
-    on=ast.Module,
-    runs="[j := log(), await anext(j), await j.aclose(), app.file.closed][3] -> False",
-    example="""
-          @app.while_serving
-          async def log():
-        -     app.file = io.StringIO()
-        -     yield
-        -     app.file.close()
-        +     with io.StringIO() as app.file:
-        +         yield
-    """,
-)
+@rule("QP813 bare-yield note", on=ast.Module)
 def bare_yield(module: Module, node: ast.Module) -> Found:
-    """After a failed start generators are closed: only `finally` and `with` act."""
+    """what follows this `yield` does not run when the start fails elsewhere; put it in
+    `finally`, or use `async with`
+
+    After a failed start generators are closed: only `finally` and `with` act.
+
+    runs: [j := log(), await anext(j), await j.aclose(), app.file.closed][3] -> False
+
+      @app.while_serving
+      async def log():
+    -     app.file = io.StringIO()
+    -     yield
+    -     app.file.close()
+    +     with io.StringIO() as app.file:
+    +         yield
+    """
     for function, _ in module.hooks(*GENERATORS):
         for line in [] if module.is_test else function.body[:-1]:
             if isinstance(line, ast.Expr) and isinstance(line.value, ast.Yield):
                 yield line, ""
 
 
-@rule(
-    "QP818",
-    "client-at-import",
-    Severity.WARNING,
-    "this {}; open a client or pool in a `while_serving` generator, and close it there",
-    on=ast.Call,
-    runs="[await app.shutdown(), app.prices.is_closed][1] -> False",
-    example="""
-          from httpx2 import AsyncClient
-        - app.prices = AsyncClient(timeout=30)
-        + @app.while_serving
-        + async def open_prices():
-        +     async with AsyncClient(timeout=30) as app.prices:
-        +         yield
-    """,
-)
+@rule("QP818 client-at-import warning", on=ast.Call)
 def client_at_import(module: Module, node: ast.Call) -> Found:
-    """Connections belong to a loop: a second test gets "Event loop is closed"."""
+    """this {}; open a client or pool in a `while_serving` generator, and close it
+    there
+
+    Connections belong to a loop: a second test gets "Event loop is closed".
+
+    runs: [await app.shutdown(), app.prices.is_closed][1] -> False
+
+      from httpx2 import AsyncClient
+    - app.prices = AsyncClient(timeout=30)
+    + @app.while_serving
+    + async def open_prices():
+    +     async with AsyncClient(timeout=30) as app.prices:
+    +         yield
+    """
     name = module.name(node.func)
     if name in CLIENTS and kept(module, node) and not module.is_test:
         words = {one.attr for one in module.nodes(ast.Attribute)} | module.settings
@@ -128,26 +117,23 @@ def kept(module: Module, node: ast.Call) -> bool:
     return shared and isinstance(module.parent(value), ast.Assign)
 
 
-@rule(
-    "QP819",
-    "g-in-serving-hook",
-    Severity.ERROR,
-    "`{}` is gone after this hook, which has its own `g`; keep it in `app.extensions`",
-    on=ast.Attribute,
-    runs='get("/members") -> 500',
-    example="""
-          @app.before_serving
-          async def load_members():
-        -     g.members = ["Ada"]
-        +     app.extensions["members"] = ["Ada"]
-          @app.get("/members")
-          async def members():
-        -     return {"members": g.members}
-        +     return {"members": app.extensions["members"]}
-    """,
-)
+@rule("QP819 g-in-serving-hook error", on=ast.Attribute)
 def g_in_serving_hook(module: Module, node: ast.Attribute) -> Found:
-    """The hooks of one start share a `g`, and what only they use is left alone."""
+    """`{}` is gone after this hook, which has its own `g`; keep it in `app.extensions`
+
+    The hooks of one start share a `g`, and what only they use is left alone.
+
+    runs: get("/members") -> 500
+
+      @app.before_serving
+      async def load_members():
+    -     g.members = ["Ada"]
+    +     app.extensions["members"] = ["Ada"]
+      @app.get("/members")
+      async def members():
+    -     return {"members": g.members}
+    +     return {"members": app.extensions["members"]}
+    """
     name = module.name(node)
     if name.startswith("quart.g.") and isinstance(node.ctx, ast.Store):
         hooks = {function for function, _ in module.hooks(*STARTING_HOOKS)}

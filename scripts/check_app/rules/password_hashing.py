@@ -3,28 +3,25 @@
 import ast
 
 from ..engine.quart import Module
-from ..engine.rule import Found, Severity, rule
+from ..engine.rule import Found, rule
 from ..engine.words import SLOW_HASHES
 
 
-@rule(
-    "QP701",
-    "password-hash-blocks",
-    Severity.WARNING,
-    "`{}` is slow on purpose, and holds up everybody; `asyncio.to_thread({}, ...)`",
-    on=ast.Call,
-    runs='blocks(post("/members", form={"password": "tea"})) -> True',
-    example="""
-          from werkzeug.security import generate_password_hash
-          @app.post("/members")
-          async def add_member():
-              password = (await request.form)["password"]
-        -     stored = generate_password_hash(password)
-        +     stored = await asyncio.to_thread(generate_password_hash, password)
-              return {"hash": stored}
-    """,
-)
+@rule("QP701 password-hash-blocks warning", on=ast.Call)
 def password_hash_blocks(module: Module, node: ast.Call) -> Found:
-    """Each hash takes a tenth of a second from the one thread that serves everybody."""
+    """`{}` is slow on purpose, and holds up everybody; `asyncio.to_thread({}, ...)`
+
+    Each hash takes a tenth of a second from the one thread that serves everybody.
+
+    runs: blocks(post("/members", form={"password": "tea"})) -> True
+
+      from werkzeug.security import generate_password_hash
+      @app.post("/members")
+      async def add_member():
+          password = (await request.form)["password"]
+    -     stored = generate_password_hash(password)
+    +     stored = await asyncio.to_thread(generate_password_hash, password)
+          return {"hash": stored}
+    """
     if module.calls_one_of(node, SLOW_HASHES) and module.runs_in_loop(node):
         yield node, ast.unparse(node.func)

@@ -5,7 +5,7 @@ import re
 
 from ..engine.awaiting import misused
 from ..engine.quart import Module, argument, mentions, parameters
-from ..engine.rule import Found, Severity, rule
+from ..engine.rule import Found, rule
 from ..engine.scopes import FUNCTIONS, Function
 from ..engine.words import CATCH_ALL, PYDANTIC_ERRORS, SCHEMA_ERROR
 
@@ -41,47 +41,41 @@ MAKES_MODEL = re.compile(r"\b[A-Z]\w*\(|model_validate|parse_obj|TypeAdapter")
 VALIDATES = re.compile(r"model_validate|parse_obj|TypeAdapter|\w\(\*\*")
 
 
-@rule(
-    "QP101",
-    "unawaited-request-body",
-    Severity.ERROR,
-    "`{}` is a coroutine, not the body; write `await {}` in an `async def`",
-    on=(ast.Attribute, ast.Call),
-    runs='post("/notes", form={"text": "hello"}) -> 500',
-    example="""
-          @app.post("/notes")
-          async def add_note():
-        -     return request.form["text"]
-        +     return (await request.form)["text"]
-    """,
-)
+@rule("QP101 unawaited-request-body error", on=(ast.Attribute, ast.Call))
 def unawaited_request_body(module: Module, node: ast.Attribute | ast.Call) -> Found:
-    """Quart reads the body while the view runs; in Flask it is there before."""
+    """`{}` is a coroutine, not the body; write `await {}` in an `async def`
+
+    Quart reads the body while the view runs; in Flask it is there before.
+
+    runs: post("/notes", form={"text": "hello"}) -> 500
+
+      @app.post("/notes")
+      async def add_note():
+    -     return request.form["text"]
+    +     return (await request.form)["text"]
+    """
     called = getattr(node, "func", None)
     word = module.name(called or node).removeprefix("quart.") + "()" * bool(called)
     if word.removeprefix("request.") in BODY.split() and misused(module, node):
         yield node, word
 
 
-@rule(
-    "QP108",
-    "upload-filename",
-    Severity.WARNING,
-    "the client chooses `filename`, `../` and all; use your own or `secure_filename`",
-    on=ast.Attribute,
-    runs='[Path("files").mkdir(), await post("/", files={"a": upload("../stolen")}), '
-    'Path("stolen").exists()][2] -> True',
-    example="""
-          @app.post("/")
-          async def add_file():
-              upload = (await request.files)["a"]
-        -     await upload.save(Path("files") / upload.filename)
-        +     await upload.save(Path("files") / uuid4().hex)
-              return "", 201
-    """,
-)
+@rule("QP108 upload-filename warning", on=ast.Attribute)
 def upload_filename(module: Module, node: ast.Attribute) -> Found:
-    """The name arrives as sent: `../../etc/passwd` leaves the folder."""
+    """the client chooses `filename`, `../` and all; use your own or `secure_filename`
+
+    The name arrives as sent: `../../etc/passwd` leaves the folder.
+
+    runs: [Path("files").mkdir(), await post("/", files={"a": upload("../stolen")}),
+    Path("stolen").exists()][2] -> True
+
+      @app.post("/")
+      async def add_file():
+          upload = (await request.files)["a"]
+    -     await upload.save(Path("files") / upload.filename)
+    +     await upload.save(Path("files") / uuid4().hex)
+          return "", 201
+    """
     named = node.attr == "filename" and from_files(module, node.value)
     if named and becomes_path(module, node):
         yield node, ""
@@ -115,57 +109,52 @@ def becomes_path(module: Module, node: ast.AST) -> bool:
     return any(becomes_path(module, use) for use in module.uses_of_value(node))
 
 
-@rule(
-    "QP112",
-    "body-limit-in-view",
-    Severity.ERROR,
-    "this comes too late (413); set it in a `request_class` of the app, by path",
-    on=ast.Attribute,
-    runs='post("/reports", data=b"x" * 2_000) -> 413',
-    example="""
-        + class LargerReports(Request):
-        +     def __init__(self, method, scheme, path, *args, **options):
-        +         if path == "/reports":
-        +             options["max_content_length"] = 100_000
-        +         super().__init__(method, scheme, path, *args, **options)
-        +         self.max_content_length = options["max_content_length"]
-        + app.request_class = LargerReports
-          app.config["MAX_CONTENT_LENGTH"] = 1_000
-          @app.post("/reports")
-          async def add_report():
-        -     request.max_content_length = 100_000
-              return {"size": len(await request.get_data())}
-    """,
-)
+@rule("QP112 body-limit-in-view error", on=ast.Attribute)
 def body_limit_in_view(module: Module, node: ast.Attribute) -> Found:
-    """Quart has passed the limit to the body by then; Flask reads it later."""
+    """this comes too late (413); set it in a `request_class` of the app, by path
+
+    Quart has passed the limit to the body by then; Flask reads it later.
+
+    runs: post("/reports", data=b"x" * 2_000) -> 413
+
+    + class LargerReports(Request):
+    +     def __init__(self, method, scheme, path, *args, **options):
+    +         if path == "/reports":
+    +             options["max_content_length"] = 100_000
+    +         super().__init__(method, scheme, path, *args, **options)
+    +         self.max_content_length = options["max_content_length"]
+    + app.request_class = LargerReports
+      app.config["MAX_CONTENT_LENGTH"] = 1_000
+      @app.post("/reports")
+      async def add_report():
+    -     request.max_content_length = 100_000
+          return {"size": len(await request.get_data())}
+    """
     is_set = isinstance(node.ctx, ast.Store)
     if is_set and module.name(node) == "quart.request.max_content_length":
         yield node, ""
 
 
-@rule(
-    "QP114",
-    "decorator-above-route",
-    Severity.ERROR,
-    "`{}` stands above the route, so the app serves the view without it; move it below",
-    on=ast.Module,
-    runs='get("/notes") -> 200',
-    example="""
-          def members_only(view):
-              async def guarded():
-                  return await view() if request.authorization else abort(401)
-
-              return guarded
-        - @members_only
-          @app.get("/notes")
-        + @members_only
-          async def notes():
-              return {"notes": []}
-    """,
-)
+@rule("QP114 decorator-above-route error", on=ast.Module)
 def decorator_above_route(module: Module, node: ast.Module) -> Found:
-    """The route registers the function it is given; what wraps it later never runs."""
+    """`{}` stands above the route, so the app serves the view without it; move it
+    below
+
+    The route registers the function it is given; what wraps it later never runs.
+
+    runs: get("/notes") -> 200
+
+      def members_only(view):
+          async def guarded():
+              return await view() if request.authorization else abort(401)
+
+          return guarded
+    - @members_only
+      @app.get("/notes")
+    + @members_only
+      async def notes():
+          return {"notes": []}
+    """
     for function, call, _ in module.routes:
         above = function.decorator_list
         for decorator in above[: above.index(call) if call in above else 0]:
@@ -180,25 +169,24 @@ def decorator_above_route(module: Module, node: ast.Module) -> Found:
 
 
 @rule(
-    "QP115",
-    "validated-argument-missing",
-    Severity.ERROR,
-    "the value is passed as `{}`, which this view does not take (TypeError): add it",
-    on=(ast.FunctionDef, ast.AsyncFunctionDef),
-    runs='post("/notes", json={"text": "hello"}) -> 500',
-    example="""
-          QuartSchema(app, openapi_path=None)
-          class Note(BaseModel):
-              text: str
-          @app.post("/notes")
-          @validate_request(Note)
-        - async def add_note(note: Note):
-        + async def add_note(data: Note):
-              return "", 201
-    """,
+    "QP115 validated-argument-missing error", on=(ast.FunctionDef, ast.AsyncFunctionDef)
 )
 def validated_argument_missing(module: Module, node: Function) -> Found:
-    """quart-schema passes by keyword: `data`, `query_args`, `headers`."""
+    """the value is passed as `{}`, which this view does not take (TypeError): add it
+
+    quart-schema passes by keyword: `data`, `query_args`, `headers`.
+
+    runs: post("/notes", json={"text": "hello"}) -> 500
+
+      QuartSchema(app, openapi_path=None)
+      class Note(BaseModel):
+          text: str
+      @app.post("/notes")
+      @validate_request(Note)
+    - async def add_note(note: Note):
+    + async def add_note(data: Note):
+          return "", 201
+    """
     names = [module.decorator_name(one) for one in node.decorator_list]
     for position, name in enumerate(names):
         wanted = VALIDATED.get(name, "")
@@ -208,27 +196,24 @@ def validated_argument_missing(module: Module, node: Function) -> Found:
             yield node, wanted
 
 
-@rule(
-    "QP117",
-    "unchecked-json-body",
-    Severity.ERROR,
-    "without a JSON content type the body is None (500); validate it with a model",
-    on=ast.Await,
-    runs='post("/notes", data=b"hello") -> 500',
-    example="""
-        + QuartSchema(app, openapi_path=None)
-          class Note(BaseModel):
-              text: str
-          @app.post("/notes")
-        - async def add_note():
-        -     data = Note(**await request.get_json())
-        + @validate_request(Note)
-        + async def add_note(data: Note):
-              return {"text": data.text}
-    """,
-)
+@rule("QP117 unchecked-json-body error", on=ast.Await)
 def unchecked_json_body(module: Module, node: ast.Await) -> Found:
-    """Flask answers 415 when the content type is not JSON. A list is 500 as well."""
+    """without a JSON content type the body is None (500); validate it with a model
+
+    Flask answers 415 when the content type is not JSON. A list is 500 as well.
+
+    runs: post("/notes", data=b"hello") -> 500
+
+    + QuartSchema(app, openapi_path=None)
+      class Note(BaseModel):
+          text: str
+      @app.post("/notes")
+    - async def add_note():
+    -     data = Note(**await request.get_json())
+    + @validate_request(Note)
+    + async def add_note(data: Note):
+          return {"text": data.text}
+    """
     options = {one.arg for one in getattr(node.value, "keywords", ())}
     plain = options <= {"cache", "silent"} and not getattr(node.value, "args", ())
     if plain and module.name(getattr(node.value, "func", node.value)) in JSON_BODY:
@@ -266,28 +251,25 @@ def is_unchecked(module: Module, node: ast.AST, misses: set[str]) -> bool:
     )
 
 
-@rule(
-    "QP119",
-    "list-in-query",
-    Severity.ERROR,
-    "one `{}` alone is no list and answers 400; make it a list with a BeforeValidator",
-    on=ast.Call,
-    runs='get("/notes?tag=tea") -> 400',
-    example="""
-          QuartSchema(app, openapi_path=None)
-        + def as_list(value):
-        +     return value if isinstance(value, list) else [value]
-          class Query(BaseModel):
-        -     tag: list[str] = []
-        +     tag: Annotated[list[str], BeforeValidator(as_list)] = []
-          @app.get("/notes")
-          @validate_querystring(Query)
-          async def notes(query_args: Query):
-              return {"tags": query_args.tag}
-    """,
-)
+@rule("QP119 list-in-query error", on=ast.Call)
 def list_in_query(module: Module, node: ast.Call) -> Found:
-    """Two values, or the name with `[]`, are taken as a list; one is not (0.25)."""
+    """one `{}` alone is no list and answers 400; make it a list with a BeforeValidator
+
+    Two values, or the name with `[]`, are taken as a list; one is not (0.25).
+
+    runs: get("/notes?tag=tea") -> 400
+
+      QuartSchema(app, openapi_path=None)
+    + def as_list(value):
+    +     return value if isinstance(value, list) else [value]
+      class Query(BaseModel):
+    -     tag: list[str] = []
+    +     tag: Annotated[list[str], BeforeValidator(as_list)] = []
+      @app.get("/notes")
+      @validate_querystring(Query)
+      async def notes(query_args: Query):
+          return {"tags": query_args.tag}
+    """
     source = module.name(argument(node, None, "source"))
     if source in FORMS or module.name(node.func) == "quart_schema.validate_querystring":
         model = module.local_class(argument(node, 0, "model_class"))
@@ -298,23 +280,20 @@ def list_in_query(module: Module, node: ast.Call) -> Found:
                 yield line, ast.unparse(line).partition(":")[0]
 
 
-@rule(
-    "QP121",
-    "argument-converted-by-hand",
-    Severity.ERROR,
-    "`{}` fails on what clients send (500); use `get(..., type=int)` or a model",
-    on=ast.Call,
-    runs='get("/notes?page=two") -> 500',
-    example="""
-          @app.get("/notes")
-          async def notes():
-        -     page = int(request.args.get("page", 1))
-        +     page = request.args.get("page", 1, type=int)
-              return {"page": page}
-    """,
-)
+@rule("QP121 argument-converted-by-hand error", on=ast.Call)
 def argument_converted_by_hand(module: Module, node: ast.Call) -> Found:
-    """With `type=` a wrong number is the default. `@validate_querystring` says 400."""
+    """`{}` fails on what clients send (500); use `get(..., type=int)` or a model
+
+    With `type=` a wrong number is the default. `@validate_querystring` says 400.
+
+    runs: get("/notes?page=two") -> 500
+
+      @app.get("/notes")
+      async def notes():
+    -     page = int(request.args.get("page", 1))
+    +     page = request.args.get("page", 1, type=int)
+          return {"page": page}
+    """
     name = module.name(node.func)
     if name in CONVERSIONS.split() and len(node.args) == 1:
         handled = {one.kind for one in module.error_handlers} & TAKE_VALUE_ERROR
@@ -342,29 +321,26 @@ def is_text(module: Module, node: ast.expr) -> bool:
     return False
 
 
-@rule(
-    "QP502",
-    "errorhandler-validation-error",
-    Severity.ERROR,
-    "pydantic's ValidationError never reaches {}; handle RequestSchemaValidationError",
-    on=(ast.Module, ast.ExceptHandler),
-    runs='post("/notes", json={}) -> 400',
-    example="""
-          QuartSchema(app, openapi_path=None)
-          class Note(BaseModel):
-              text: str
-        - @app.errorhandler(ValidationError)
-        + @app.errorhandler(RequestSchemaValidationError)
-          async def invalid(error):  # here
-              return "", 422
-          @app.post("/notes")
-          @validate_request(Note)
-          async def add_note(data: Note):
-              return "", 201
-    """,
-)
+@rule("QP502 errorhandler-validation-error error", on=(ast.Module, ast.ExceptHandler))
 def validation_error(module: Module, node: ast.Module | ast.ExceptHandler) -> Found:
-    """quart-schema wraps it in a BadRequest, raised before the view runs."""
+    """pydantic's ValidationError never reaches {}; handle RequestSchemaValidationError
+
+    quart-schema wraps it in a BadRequest, raised before the view runs.
+
+    runs: post("/notes", json={}) -> 400
+
+      QuartSchema(app, openapi_path=None)
+      class Note(BaseModel):
+          text: str
+    - @app.errorhandler(ValidationError)
+    + @app.errorhandler(RequestSchemaValidationError)
+      async def invalid(error):  # here
+          return "", 422
+      @app.post("/notes")
+      @validate_request(Note)
+      async def add_note(data: Note):
+          return "", 201
+    """
     if isinstance(node, ast.ExceptHandler):
         decorators = getattr(module.function(node), "decorator_list", ())
         lines = map(ast.unparse, getattr(module.parent(node), "body", ()))
@@ -380,20 +356,17 @@ def validation_error(module: Module, node: ast.Module | ast.ExceptHandler) -> Fo
                 yield one.place, "the app"
 
 
-@rule(
-    "QP906",
-    "quart-schema-title",
-    Severity.ERROR,
-    'QuartSchema takes no `{}`; write `info=Info(title="...", version="...")`',
-    on=ast.Call,
-    runs="import -> TypeError",
-    example="""
-        - QuartSchema(app, title="Notes")
-        + QuartSchema(app, info=Info(title="Notes", version="1.0"))
-    """,
-)
+@rule("QP906 quart-schema-title error", on=ast.Call)
 def quart_schema_title(module: Module, node: ast.Call) -> Found:
-    """The arguments went in 0.14."""
+    """QuartSchema takes no `{}`; write `info=Info(title="...", version="...")`
+
+    The arguments went in 0.14.
+
+    runs: import -> TypeError
+
+    - QuartSchema(app, title="Notes")
+    + QuartSchema(app, info=Info(title="Notes", version="1.0"))
+    """
     if module.name(node.func) == "quart_schema.QuartSchema":
         given = [one.arg for one in node.keywords if one.arg in {"title", "version"}]
         if given:

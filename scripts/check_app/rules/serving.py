@@ -5,7 +5,7 @@ import re
 
 from ..engine.deployment import Line, TextFile
 from ..engine.quart import Module, mentions
-from ..engine.rule import Found, Severity, rule
+from ..engine.rule import Found, rule
 from ..engine.scopes import FUNCTIONS, Function
 
 WSGI = {
@@ -42,23 +42,21 @@ EXCUSES = {  # what in the files of the project makes it right
 SENDING = ("Response", "make_response", "response_class")
 
 
-@rule(
-    "QP704",
-    "loop-in-loop",
-    Severity.ERROR,
-    "`{}` starts a loop inside a loop, a RuntimeError; await the work, or `run_task()`",
-    on=ast.Call,
-    runs='get("/notes") -> 500',
-    example="""
-          @app.get("/notes")
-          async def notes():
-        -     asyncio.run(asyncio.sleep(0))
-        +     await asyncio.sleep(0)
-              return {"notes": []}
-    """,
-)
+@rule("QP704 loop-in-loop error", on=ast.Call)
 def loop_in_loop(module: Module, node: ast.Call) -> Found:
-    """A thread runs one event loop at a time."""
+    """`{}` starts a loop inside a loop, a RuntimeError; await the work, or
+    `run_task()`
+
+    A thread runs one event loop at a time.
+
+    runs: get("/notes") -> 500
+
+      @app.get("/notes")
+      async def notes():
+    -     asyncio.run(asyncio.sleep(0))
+    +     await asyncio.sleep(0)
+          return {"notes": []}
+    """
     starts = module.name(node.func) == "asyncio.run"
     match node.func:
         case ast.Attribute(value=owner, attr="run" | "run_until_complete" as attr):
@@ -68,22 +66,19 @@ def loop_in_loop(module: Module, node: ast.Call) -> Found:
         yield node, ast.unparse(node.func)
 
 
-@rule(
-    "QP810",
-    "wsgi",
-    Severity.ERROR,
-    "`{}` is WSGI, Quart is an ASGI app; serve it with Hypercorn, wrap `app.asgi_app`",
-    on=(ast.Attribute, ast.Call),
-    runs="import -> AttributeError",
-    example="""
-        - from werkzeug.middleware.proxy_fix import ProxyFix
-        + from hypercorn.middleware import ProxyFixMiddleware
-        - app.wsgi_app = ProxyFix(app.wsgi_app)
-        + app.asgi_app = ProxyFixMiddleware(app.asgi_app)
-    """,
-)
+@rule("QP810 wsgi error", on=(ast.Attribute, ast.Call))
 def wsgi(module: Module, node: ast.Attribute | ast.Call) -> Found:
-    """A WSGI server gets `__call__() missing 1 required positional argument`."""
+    """`{}` is WSGI, Quart is an ASGI app; serve it with Hypercorn, wrap `app.asgi_app`
+
+    A WSGI server gets `__call__() missing 1 required positional argument`.
+
+    runs: import -> AttributeError
+
+    - from werkzeug.middleware.proxy_fix import ProxyFix
+    + from hypercorn.middleware import ProxyFixMiddleware
+    - app.wsgi_app = ProxyFix(app.wsgi_app)
+    + app.asgi_app = ProxyFixMiddleware(app.asgi_app)
+    """
     match node:
         case ast.Attribute(value=owner, attr="wsgi_app", ctx=ast.Load()):
             wrong = module.is_app(owner)
@@ -97,28 +92,26 @@ def wsgi(module: Module, node: ast.Attribute | ast.Call) -> Found:
         yield node, ast.unparse(getattr(node, "func", node))
 
 
-@rule(
-    "QP109",
-    "stream-timeout",
-    Severity.WARNING,
-    "after 60 s (RESPONSE_TIMEOUT) 0.22 cuts it, 0.23 hangs; `response.timeout = None`",
-    on=(ast.Call, ast.Constant),
-    runs="0.22: [app.config.update(RESPONSE_TIMEOUT=0.1), "
-    "await (await get(\"/news\")).get_data()][1] -> b'data: 1\\n\\n'",
-    example="""
-          async def news():
-              yield "data: 1\\n\\n"
-              await asyncio.sleep(0.5)
-              yield "data: 2\\n\\n"
-          @app.get("/news")
-          async def stream_news():
-              response = Response(news(), mimetype="text/event-stream")  # here
-        +     response.timeout = None
-              return response
-    """,
-)
+@rule("QP109 stream-timeout warning", on=(ast.Call, ast.Constant))
 def stream_timeout(module: Module, node: ast.Call | ast.Constant) -> Found:
-    """Event streams, tokens of a model and loops without end, whatever their type."""
+    r"""after 60 s (RESPONSE_TIMEOUT) 0.22 cuts it, 0.23 hangs; `response.timeout =
+    None`
+
+    Event streams, tokens of a model and loops without end, whatever their type.
+
+    runs: 0.22: [app.config.update(RESPONSE_TIMEOUT=0.1), await (await
+    get("/news")).get_data()][1] -> b'data: 1\n\n'
+
+      async def news():
+          yield "data: 1\n\n"
+          await asyncio.sleep(0.5)
+          yield "data: 2\n\n"
+      @app.get("/news")
+      async def stream_news():
+          response = Response(news(), mimetype="text/event-stream")  # here
+    +     response.timeout = None
+          return response
+    """
     function, outer = module.function(node), module.parent(node) or node
     if isinstance(node, ast.Call):
         sent = isinstance(outer, ast.Return | ast.Tuple) or mentions(outer, *SENDING)
@@ -147,23 +140,20 @@ def is_endless(module: Module, made: Function | None) -> bool:
     )
 
 
-@rule(
-    "QP821",
-    "proxy-fix-around-app",
-    Severity.ERROR,
-    "`{}` is an AttributeError: this is no Quart app any more; wrap `app.asgi_app`",
-    on=ast.Assign,
-    runs="app.run -> AttributeError",
-    example="""
-          from hypercorn.middleware import ProxyFixMiddleware
-        - app = ProxyFixMiddleware(app)
-        + app.asgi_app = ProxyFixMiddleware(app.asgi_app)
-          if __name__ == "__main__":
-              app.run()
-    """,
-)
+@rule("QP821 proxy-fix-around-app error", on=ast.Assign)
 def proxy_fix_around_app(module: Module, node: ast.Assign) -> Found:
-    """Servers take it, but tests, commands and `app.run()` need the app itself."""
+    """`{}` is an AttributeError: this is no Quart app any more; wrap `app.asgi_app`
+
+    Servers take it, but tests, commands and `app.run()` need the app itself.
+
+    runs: app.run -> AttributeError
+
+      from hypercorn.middleware import ProxyFixMiddleware
+    - app = ProxyFixMiddleware(app)
+    + app.asgi_app = ProxyFixMiddleware(app.asgi_app)
+      if __name__ == "__main__":
+          app.run()
+    """
     app = node.targets[0]
     wraps = AROUND_ITSELF.match(ast.unparse(node)) and module.is_app(app)
     for use in module.uses(app) if wraps and isinstance(app, ast.Name) else ():
@@ -172,31 +162,29 @@ def proxy_fix_around_app(module: Module, node: ast.Assign) -> Found:
             yield node, ast.unparse(part)
 
 
-@rule(
-    "QP822",
-    "app-run-task-on-foreign-loop",
-    Severity.WARNING,
-    "its failure goes unseen, and it takes the signals; run the bot in `while_serving`",
-    on=ast.Call,
-    runs="(await asyncio.gather(main(), return_exceptions=True))[0] -> None",
-    example="""
-          async def bot():
-              await asyncio.sleep(0.1)
-        + @app.while_serving
-        + async def run_bot():
-        +     task = asyncio.create_task(bot())
-        +     try:
-        +         yield
-        +     finally:
-        +         task.cancel()
-          async def main():
-        -     asyncio.create_task(app.run_task("fd://9999"))  # not open
-        -     await bot()
-        +     await app.run_task("fd://9999")
-    """,
-)
+@rule("QP822 app-run-task-on-foreign-loop warning", on=ast.Call)
 def app_run_task_on_foreign_loop(module: Module, node: ast.Call) -> Found:
-    """SIGINT and SIGTERM end the web page only; the process runs on."""
+    """its failure goes unseen, and it takes the signals; run the bot in
+    `while_serving`
+
+    SIGINT and SIGTERM end the web page only; the process runs on.
+
+    runs: (await asyncio.gather(main(), return_exceptions=True))[0] -> None
+
+      async def bot():
+          await asyncio.sleep(0.1)
+    + @app.while_serving
+    + async def run_bot():
+    +     task = asyncio.create_task(bot())
+    +     try:
+    +         yield
+    +     finally:
+    +         task.cancel()
+      async def main():
+    -     asyncio.create_task(app.run_task("fd://9999"))  # not open
+    -     await bot()
+    +     await app.run_task("fd://9999")
+    """
     match node.args, module.parent(node):
         case [ast.Call(func=ast.Attribute(value=app, attr="run_task"))], ast.Expr():
             maker = module.name(node.func) or ast.unparse(node.func)
@@ -204,20 +192,17 @@ def app_run_task_on_foreign_loop(module: Module, node: ast.Call) -> Found:
                 yield node, ""
 
 
-@rule(
-    "QP823",
-    "deployment-command",
-    Severity.ERROR,
-    "{}",
-    on=Line,
-    runs="fragment: a Procfile, which needs a server that listens",
-    example="""
-        - web: hypercorn app:create_app
-        + web: hypercorn "app:create_app()"
-    """,
-)
+@rule("QP823 deployment-command error", on=Line)
 def deployment_command(source: TextFile, node: Line) -> Found:
-    """Hypercorn takes a factory for a WSGI app, and gunicorn serves no other."""
+    """{}
+
+    Hypercorn takes a factory for a WSGI app, and gunicorn serves no other.
+
+    runs: fragment: a Procfile, which needs a server that listens
+
+    - web: hypercorn app:create_app
+    + web: hypercorn "app:create_app()"
+    """
     line = " ".join(re.sub(r"[\"'\[\],]", " ", node.text).split())
     for wrong, problem in DEPLOYMENT.items():
         texts = [source.text, *(one.text for one in source.modules)]

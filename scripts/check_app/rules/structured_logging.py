@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from ..engine.quart import Module, argument
-from ..engine.rule import Found, Severity, rule
+from ..engine.rule import Found, rule
 from ..engine.scopes import FUNCTIONS
 from ..engine.words import CATCH_ALL
 
@@ -23,26 +23,23 @@ SECRETS = (
 )
 
 
-@rule(
-    "QP207",
-    "contextvar-in-sync-hook",
-    Severity.WARNING,
-    "a plain `def` hook runs in a thread, where `{}.set()` is lost; make it async",
-    on=ast.Call,
-    runs="await (await get(\"/id\")).get_data() -> b'-'",
-    example="""
-          request_id = contextvars.ContextVar("request_id", default="-")
-          @app.before_request
-        - def take_request_id():
-        + async def take_request_id():
-              request_id.set("4711")  # here
-          @app.get("/id")
-          async def show_id():
-              return request_id.get()
-    """,
-)
+@rule("QP207 contextvar-in-sync-hook warning", on=ast.Call)
 def contextvar_in_sync_hook(module: Module, node: ast.Call) -> Found:
-    """The view and the log then see the default."""
+    """a plain `def` hook runs in a thread, where `{}.set()` is lost; make it async
+
+    The view and the log then see the default.
+
+    runs: await (await get("/id")).get_data() -> b'-'
+
+      request_id = contextvars.ContextVar("request_id", default="-")
+      @app.before_request
+    - def take_request_id():
+    + async def take_request_id():
+          request_id.set("4711")  # here
+      @app.get("/id")
+      async def show_id():
+          return request_id.get()
+    """
     match node.func:
         case ast.Attribute(value=owner, attr="set"):
             hook = module.function(node)
@@ -52,44 +49,38 @@ def contextvar_in_sync_hook(module: Module, node: ast.Call) -> Found:
                 yield node, ast.unparse(owner)
 
 
-@rule(
-    "QP513",
-    "unused-default-handler",
-    Severity.WARNING,
-    "`app.logger` does not use Quart's `default_handler`; configure the root logger",
-    on=ast.Call,
-    runs='printed() == "away\\n" -> False',
-    example="""
-        - from quart.logging import default_handler
-        - default_handler.setFormatter(logging.Formatter("%(message)s"))
-        + logging.basicConfig(format="%(message)s", force=True)
-          app.logger.error("away")
-    """,
-)
+@rule("QP513 unused-default-handler warning", on=ast.Call)
 def unused_default_handler(module: Module, node: ast.Call) -> Found:
-    """The name is left over from the time when Quart logged by itself."""
+    r"""`app.logger` does not use Quart's `default_handler`; configure the root logger
+
+    The name is left over from the time when Quart logged by itself.
+
+    runs: printed() == "away\n" -> False
+
+    - from quart.logging import default_handler
+    - default_handler.setFormatter(logging.Formatter("%(message)s"))
+    + logging.basicConfig(format="%(message)s", force=True)
+      app.logger.error("away")
+    """
     match node.func:
         case ast.Attribute(value=handler, attr=attr) if attr in HANDLER_METHODS:
             if module.name(handler) == "quart.logging.default_handler":
                 yield node, ""
 
 
-@rule(
-    "QP514",
-    "basic-config-without-force",
-    Severity.NOTE,
-    "this does nothing where pytest or a library configured logging; add `force=True`",
-    on=ast.Call,
-    runs="[create_app(), logging.getLogger().level][1] -> 30",
-    example="""
-          def create_app() -> Quart:
-        -     logging.basicConfig(level=logging.INFO)
-        +     logging.basicConfig(level=logging.INFO, force=True)
-              return Quart(__name__)
-    """,
-)
+@rule("QP514 basic-config-without-force note", on=ast.Call)
 def basic_config_without_force(module: Module, node: ast.Call) -> Found:
-    """Then `app.logger.info` prints nothing, or in another format."""
+    """this does nothing where pytest or a library configured logging; add `force=True`
+
+    Then `app.logger.info` prints nothing, or in another format.
+
+    runs: [create_app(), logging.getLogger().level][1] -> 30
+
+      def create_app() -> Quart:
+    -     logging.basicConfig(level=logging.INFO)
+    +     logging.basicConfig(level=logging.INFO, force=True)
+          return Quart(__name__)
+    """
     forced = any(one.arg in {"force", None} for one in node.keywords)
     if module.name(node.func) == BASIC and not forced:
         function = module.function(node)
@@ -98,24 +89,21 @@ def basic_config_without_force(module: Module, node: ast.Call) -> Found:
             yield node, ""
 
 
-@rule(
-    "QP515",
-    "silenced-loggers",
-    Severity.WARNING,
-    'loggers made at import fall silent; add `"disable_existing_loggers": False`',
-    on=ast.Call,
-    runs="[create_app(), log.disabled][1] -> True",
-    example="""
-          from logging.config import dictConfig
-          log = logging.getLogger("notes")
-          def create_app() -> Quart:
-        -     dictConfig({"version": 1})
-        +     dictConfig({"version": 1, "disable_existing_loggers": False})
-              return Quart("app")
-    """,
-)
+@rule("QP515 silenced-loggers warning", on=ast.Call)
 def silenced_loggers(module: Module, node: ast.Call) -> Found:
-    """The default is True, which suits nobody."""
+    """loggers made at import fall silent; add `"disable_existing_loggers": False`
+
+    The default is True, which suits nobody.
+
+    runs: [create_app(), log.disabled][1] -> True
+
+      from logging.config import dictConfig
+      log = logging.getLogger("notes")
+      def create_app() -> Quart:
+    -     dictConfig({"version": 1})
+    +     dictConfig({"version": 1, "disable_existing_loggers": False})
+          return Quart("app")
+    """
     if module.name(node.func) == DICT and silences(module, argument(node, 0, "config")):
         yield node, ""
 
@@ -129,26 +117,23 @@ def silences(module: Module, config: ast.expr | None) -> bool:
     )
 
 
-@rule(
-    "QP516",
-    "lost-traceback",
-    Severity.NOTE,
-    "the log gets the text of `{}` and no traceback; write `log.exception(...)`",
-    on=ast.ExceptHandler,
-    runs='[log_in("ada"), logged()[0].exc_info is None][1] -> True',
-    example="""
-          log = logging.getLogger(__name__)
-          def log_in(name: str) -> None:
-              try:
-                  int(name)
-        -     except Exception as error:
-        -         log.error(f"Login failed: {error}")
-        +     except Exception:
-        +         log.exception("Login failed")
-    """,
-)
+@rule("QP516 lost-traceback note", on=ast.ExceptHandler)
 def lost_traceback(module: Module, node: ast.ExceptHandler) -> Found:
-    """Where it came from stands in the traceback; a KeyError's text is the key."""
+    """the log gets the text of `{}` and no traceback; write `log.exception(...)`
+
+    Where it came from stands in the traceback; a KeyError's text is the key.
+
+    runs: [log_in("ada"), logged()[0].exc_info is None][1] -> True
+
+      log = logging.getLogger(__name__)
+      def log_in(name: str) -> None:
+          try:
+              int(name)
+    -     except Exception as error:
+    -         log.error(f"Login failed: {error}")
+    +     except Exception:
+    +         log.exception("Login failed")
+    """
     told = TOLD.search(ast.unparse(node))
     for call in ast.walk(node) if CATCH_ALL & module.caught(node) and not told else ():
         if isinstance(call, ast.Call) and module.log_level(call) in WITHOUT_TRACEBACK:
@@ -157,24 +142,21 @@ def lost_traceback(module: Module, node: ast.ExceptHandler) -> Found:
                 yield call, str(node.name)
 
 
-@rule(
-    "QP517",
-    "secret-in-log",
-    Severity.WARNING,
-    "`{}` puts passwords, tokens or cookies into the log; log the names you need",
-    on=ast.Attribute,
-    runs='[await post("/", json={"pin": 7}), logged()[0].args][1] -> {\'pin\': 7}',
-    example="""
-          @app.post("/")
-          async def log_in():
-              body = await request.get_json()
-        -     app.logger.warning("login: %s", body)
-        +     app.logger.warning("login: %s", sorted(body or {}))
-              return {}
-    """,
-)
+@rule("QP517 secret-in-log warning", on=ast.Attribute)
 def secret_in_log(module: Module, node: ast.Attribute) -> Found:
-    """A log is read, kept and copied by others than the database is."""
+    """`{}` puts passwords, tokens or cookies into the log; log the names you need
+
+    A log is read, kept and copied by others than the database is.
+
+    runs: [await post("/", json={"pin": 7}), logged()[0].args][1] -> {'pin': 7}
+
+      @app.post("/")
+      async def log_in():
+          body = await request.get_json()
+    -     app.logger.warning("login: %s", body)
+    +     app.logger.warning("login: %s", sorted(body or {}))
+          return {}
+    """
     word = module.name(node).removeprefix("quart.")
     if word in SECRETS.split():
         for call in logs_of(module, node):

@@ -5,7 +5,7 @@ import ast
 from ..engine import words
 from ..engine.awaiting import misused
 from ..engine.quart import Module, argument
-from ..engine.rule import Found, Severity, rule
+from ..engine.rule import Found, rule
 
 RESPONSE = "quart.Response"
 COROUTINES = {
@@ -18,22 +18,19 @@ ASYNC_CONTEXTS = {*words.FROM_APP.values(), *OPENED_BY_CLIENT}
 COMMANDS = {"click.command", "click.Group.command", f"{words.APP_GROUP}.command"}
 
 
-@rule(
-    "QP103",
-    "unawaited-client-call",
-    Severity.ERROR,
-    "this is a coroutine in Quart: without `await` nothing is sent or read",
-    on=(ast.Attribute, ast.Call),
-    runs="await test_index() -> AttributeError",
-    example="""
-          async def test_index():
-        -     response = app.test_client().get("/")
-        +     response = await app.test_client().get("/")
-              assert response.status_code == 404
-    """,
-)
+@rule("QP103 unawaited-client-call error", on=(ast.Attribute, ast.Call))
 def unawaited_client_call(module: Module, node: ast.Attribute | ast.Call) -> Found:
-    """The app runs in the loop of the test, and the body may still be streaming."""
+    """this is a coroutine in Quart: without `await` nothing is sent or read
+
+    The app runs in the loop of the test, and the body may still be streaming.
+
+    runs: await test_index() -> AttributeError
+
+      async def test_index():
+    -     response = app.test_client().get("/")
+    +     response = await app.test_client().get("/")
+          assert response.status_code == 404
+    """
     match node:
         case ast.Attribute(value=owner, attr="data" | "json"):
             found = module.kind(owner) == RESPONSE
@@ -43,23 +40,20 @@ def unawaited_client_call(module: Module, node: ast.Attribute | ast.Call) -> Fou
         yield node, ""
 
 
-@rule(
-    "QP201",
-    "sync-with",
-    Severity.ERROR,
-    "`{}` needs `async with`: `with` raises TypeError, and `push()` does nothing",
-    on=(ast.withitem, ast.Call),
-    runs="await name() -> TypeError",
-    example="""
-          async def name():
-        -     with app.app_context():
-        +     async with app.app_context():
-                  return current_app.name
-    """,
-)
+@rule("QP201 sync-with error", on=(ast.withitem, ast.Call))
 def sync_with(module: Module, node: ast.withitem | ast.Call) -> Found:
-    """Contexts, `test_app()`, the test client and what it opens are synchronous in
-    Flask. Here a context belongs to the task that entered it."""
+    """`{}` needs `async with`: `with` raises TypeError, and `push()` does nothing
+
+    Contexts, `test_app()`, the test client and what it opens are synchronous in Flask.
+    Here a context belongs to the task that entered it.
+
+    runs: await name() -> TypeError
+
+      async def name():
+    -     with app.app_context():
+    +     async with app.app_context():
+              return current_app.name
+    """
     match node:
         case ast.withitem(context_expr=opened):
             wrong = isinstance(module.parent(node), ast.With)
@@ -71,22 +65,19 @@ def sync_with(module: Module, node: ast.withitem | ast.Call) -> Found:
         yield opened, ast.unparse(opened)
 
 
-@rule(
-    "QP801",
-    "async-command",
-    Severity.ERROR,
-    "click drops this coroutine and exits 0; make it `def`, `asyncio.run()` the work",
-    on=ast.AsyncFunctionDef,
-    runs="app.test_cli_runner().invoke(args=['seed']).output -> ''",
-    example="""
-          @app.cli.command("seed")
-        - async def seed():
-        + def seed():
-              print("seeded")
-    """,
-)
+@rule("QP801 async-command error", on=ast.AsyncFunctionDef)
 def async_command(module: Module, node: ast.AsyncFunctionDef) -> Found:
-    """Neither click nor `quart` awaits a command. Other decorators may run it."""
+    """click drops this coroutine and exits 0; make it `def`, `asyncio.run()` the work
+
+    Neither click nor `quart` awaits a command. Other decorators may run it.
+
+    runs: app.test_cli_runner().invoke(args=['seed']).output -> ''
+
+      @app.cli.command("seed")
+    - async def seed():
+    + def seed():
+          print("seeded")
+    """
     for decorator in reversed(node.decorator_list):
         func = getattr(decorator, "func", decorator)
         name = module.name(func)
@@ -98,25 +89,22 @@ def async_command(module: Module, node: ast.AsyncFunctionDef) -> Found:
             break
 
 
-@rule(
-    "QP802",
-    "loop-scope",
-    Severity.WARNING,
-    "pytest-asyncio 1 takes the loop from `loop_scope=`, not from {}",
-    on=(ast.FunctionDef, ast.keyword),
-    runs='int(await asyncio.to_thread(pytest.main, ["-c/dev/null", "-Werror", '
-    '"-oasyncio_default_fixture_loop_scope=function", __file__])) -> 2',
-    example="""
-          import pytest
-        - @pytest.mark.asyncio(scope="session")
-        + @pytest.mark.asyncio(loop_scope="session")
-          async def test_index():
-              assert (await app.test_client().get("/")).status_code == 404
-    """,
-)
+@rule("QP802 loop-scope warning", on=(ast.FunctionDef, ast.keyword))
 def loop_scope(module: Module, node: ast.FunctionDef | ast.keyword) -> Found:
-    """An `event_loop` fixture does nothing, `scope=` of the mark warns, and that of an
-    async fixture is a ScopeMismatch where the configured loop scope is `function`."""
+    """pytest-asyncio 1 takes the loop from `loop_scope=`, not from {}
+
+    An `event_loop` fixture does nothing, `scope=` of the mark warns, and that of an
+    async fixture is a ScopeMismatch where the configured loop scope is `function`.
+
+    runs: int(await asyncio.to_thread(pytest.main, ["-c/dev/null", "-Werror",
+    "-oasyncio_default_fixture_loop_scope=function", __file__])) -> 2
+
+      import pytest
+    - @pytest.mark.asyncio(scope="session")
+    + @pytest.mark.asyncio(loop_scope="session")
+      async def test_index():
+          assert (await app.test_client().get("/")).status_code == 404
+    """
     match node, module.parent(node):
         case _ if module.asyncio_mode == "old":
             return
@@ -131,81 +119,73 @@ def loop_scope(module: Module, node: ast.FunctionDef | ast.keyword) -> Found:
                 yield call, "`scope=`"
 
 
-@rule(
-    "QP804",
-    "async-fixture-in-strict-mode",
-    Severity.ERROR,
-    "in strict mode nothing awaits this; use `pytest_asyncio.fixture`, or auto mode",
-    on=ast.AsyncFunctionDef,
-    runs='int(await asyncio.to_thread(pytest.main, ["-c/dev/null", __file__])) -> 1',
-    example="""
-          import pytest
-          import pytest_asyncio
-        - @pytest.fixture
-        + @pytest_asyncio.fixture
-          async def client():  # here
-              return app.test_client()
-          @pytest.mark.asyncio
-          async def test_index(client):
-              assert (await client.get("/")).status_code == 404
-    """,
-)
+@rule("QP804 async-fixture-in-strict-mode error", on=ast.AsyncFunctionDef)
 def async_fixture_in_strict_mode(module: Module, node: ast.AsyncFunctionDef) -> Found:
-    """Strict is the default; the nearest pytest configuration tells the mode."""
+    """in strict mode nothing awaits this; use `pytest_asyncio.fixture`, or auto mode
+
+    Strict is the default; the nearest pytest configuration tells the mode.
+
+    runs: int(await asyncio.to_thread(pytest.main, ["-c/dev/null", __file__])) -> 1
+
+      import pytest
+      import pytest_asyncio
+    - @pytest.fixture
+    + @pytest_asyncio.fixture
+      async def client():  # here
+          return app.test_client()
+      @pytest.mark.asyncio
+      async def test_index(client):
+          assert (await client.get("/")).status_code == 404
+    """
     names = map(module.decorator_name, node.decorator_list)
     if module.asyncio_mode == "strict" and "pytest.fixture" in names:
         yield node, ""
 
 
-@rule(
-    "QP805",
-    "client-without-lifespan",
-    Severity.WARNING,
-    "nothing here runs the serving hooks of the app; `async with app.test_app():` does",
-    on=ast.Module,
-    runs="await test_price() -> AssertionError",
-    example="""
-          def create_app():
-              app = Quart(__name__)
-              app.before_serving(lambda: app.config.update(PRICE=3))
-              app.add_url_rule("/price", view_func=lambda: str(app.config["PRICE"]))
-              return app
-          async def test_price():
-        -     response = await create_app().test_client().get("/price")
-        +     async with create_app().test_app() as app:
-        +         response = await app.test_client().get("/price")
-              assert response.status_code == 200
-    """,
-)
+@rule("QP805 client-without-lifespan warning", on=ast.Module)
 def client_without_lifespan(module: Module, node: ast.Module) -> Found:
-    """The view answers 500. Reported once for tests that start no app, where only hooks
-    of the app which they import set something that views read."""
+    """nothing here runs the serving hooks of the app; `async with app.test_app():`
+    does
+
+    The view answers 500. Reported once for tests that start no app, where only hooks of
+    the app which they import set something that views read.
+
+    runs: await test_price() -> AssertionError
+
+      def create_app():
+          app = Quart(__name__)
+          app.before_serving(lambda: app.config.update(PRICE=3))
+          app.add_url_rule("/price", view_func=lambda: str(app.config["PRICE"]))
+          return app
+      async def test_price():
+    -     response = await create_app().test_client().get("/price")
+    +     async with create_app().test_app() as app:
+    +         response = await app.test_client().get("/price")
+          assert response.status_code == 200
+    """
     calls = module.nodes(ast.Call)
     clients = [one for one in calls if module.kind(one) == words.CLIENT]
     if module.skips_lifespan and clients:
         yield clients[0], ""
 
 
-@rule(
-    "QP820",
-    "form-in-data",
-    Severity.ERROR,
-    "Quart's client drops a dict in `data=`; write `form=`, and `files=` for uploads",
-    on=ast.Call,
-    runs="await test_add_note() -> AssertionError",
-    example="""
-          @app.post("/notes")
-          async def add_note():
-              return dict(await request.form)
-          async def test_add_note():
-              client = app.test_client()
-        -     response = await client.post("/notes", data={"text": "tea"})
-        +     response = await client.post("/notes", form={"text": "tea"})
-              assert await response.get_json() == {"text": "tea"}
-    """,
-)
+@rule("QP820 form-in-data error", on=ast.Call)
 def form_in_data(module: Module, node: ast.Call) -> Found:
-    """The form is empty, and nothing says so. An upload is a `FileStorage`."""
+    """Quart's client drops a dict in `data=`; write `form=`, and `files=` for uploads
+
+    The form is empty, and nothing says so. An upload is a `FileStorage`.
+
+    runs: await test_add_note() -> AssertionError
+
+      @app.post("/notes")
+      async def add_note():
+          return dict(await request.form)
+      async def test_add_note():
+          client = app.test_client()
+    -     response = await client.post("/notes", data={"text": "tea"})
+    +     response = await client.post("/notes", form={"text": "tea"})
+          assert await response.get_json() == {"text": "tea"}
+    """
     data = argument(node, None, "data")
     match module.assigned(data) or data:
         case ast.Dict(keys=[_, *_]) if module.kind(node) == RESPONSE:

@@ -5,7 +5,7 @@ import re
 
 from ..engine.keeping import is_kept, is_live
 from ..engine.quart import Module, contains
-from ..engine.rule import Found, Severity, rule
+from ..engine.rule import Found, rule
 
 THE_OBJECT = "quart.websocket._get_current_object"
 STORES = {"add", "append", "setdefault"}
@@ -17,56 +17,50 @@ QUEUES = re.compile(r"\bQueue(?:\[.*?\])?\((?:maxsize=)?(\w*)")
 UNBOUNDED = {"", "0"}
 
 
-@rule(
-    "QP204",
-    "stored-websocket",
-    Severity.WARNING,
-    "a websocket kept for others {}; keep a bounded queue for each client",
-    on=(ast.Call, ast.Name, ast.Attribute),
-    runs='(await asyncio.gather(visit(client, "/a"), post("/b")))[1] -> 500',
-    example="""
-          listeners = []
-          @app.websocket("/a")
-          async def listen():
-        -     listeners.append(websocket)
-        -     await websocket.receive()
-        +     listeners.append(asyncio.Queue(100))
-        +     await websocket.send(await listeners[0].get())
-          @app.post("/b")
-          async def publish():
-        -     await listeners[0].send("tea")
-        +     listeners[0].put_nowait("tea")
-              return "", 204
-    """,
-)
+@rule("QP204 stored-websocket warning", on=(ast.Call, ast.Name, ast.Attribute))
 def stored_websocket(module: Module, node: ast.expr) -> Found:
-    """`websocket` is that of whoever asks, and `send` waits until the client reads."""
+    """a websocket kept for others {}; keep a bounded queue for each client
+
+    `websocket` is that of whoever asks, and `send` waits until the client reads.
+
+    runs: (await asyncio.gather(visit(client, "/a"), post("/b")))[1] -> 500
+
+      listeners = []
+      @app.websocket("/a")
+      async def listen():
+    -     listeners.append(websocket)
+    -     await websocket.receive()
+    +     listeners.append(asyncio.Queue(100))
+    +     await websocket.send(await listeners[0].get())
+      @app.post("/b")
+      async def publish():
+    -     await listeners[0].send("tea")
+    +     listeners[0].put_nowait("tea")
+          return "", 204
+    """
     if THE_OBJECT in module.called([node]) and is_kept(module, node, KEEPS):
         yield node, "lets one slow client hold up who sends"
     if module.name(node) == "quart.websocket" and is_kept(module, node, STORES):
         yield node, "is a proxy and fails there"
 
 
-@rule(
-    "QP304",
-    "broadcast-over-live-collection",
-    Severity.ERROR,
-    "`{}` may change while this waits: a RuntimeError, or one is left out; use a copy",
-    on=ast.For,
-    runs='[await say("a"), b := asyncio.create_task(say("b")), await asyncio.sleep(0), '
-    "[one.get_nowait() for one in queues], join(1), await b] -> RuntimeError",
-    example="""
-          queues = {asyncio.Queue(1), asyncio.Queue(1)}
-          async def say(text):
-        -     for queue in queues:
-        +     for queue in [*queues]:
-                  await queue.put(text)
-          def join(queue):
-              queues.add(queue)
-    """,
-)
+@rule("QP304 broadcast-over-live-collection error", on=ast.For)
 def broadcast_over_live_collection(module: Module, node: ast.For) -> Found:
-    """While an `await` suspends, another may join or leave."""
+    """`{}` may change while this waits: a RuntimeError, or one is left out; use a copy
+
+    While an `await` suspends, another may join or leave.
+
+    runs: [await say("a"), b := asyncio.create_task(say("b")), await asyncio.sleep(0),
+    [one.get_nowait() for one in queues], join(1), await b] -> RuntimeError
+
+      queues = {asyncio.Queue(1), asyncio.Queue(1)}
+      async def say(text):
+    -     for queue in queues:
+    +     for queue in [*queues]:
+              await queue.put(text)
+      def join(queue):
+          queues.add(queue)
+    """
     waits = [one.value for one in ast.walk(node) if isinstance(one, ast.Await)]
     awaited = {getattr(getattr(one, "func", one), "attr", "") for one in waits}
     own = {function.name for function in module.functions}
@@ -77,25 +71,22 @@ def broadcast_over_live_collection(module: Module, node: ast.For) -> Found:
         yield node, ast.unparse(node.iter)
 
 
-@rule(
-    "QP307",
-    "unbounded-client-queue",
-    Severity.NOTE,
-    "a client that stops reading fills this until memory is gone; give it `maxsize`",
-    on=ast.Call,
-    runs='[await visit(client, "/a"), queues.pop().maxsize][-1] -> 0',
-    example="""
-          queues = set()
-          @app.websocket("/a")
-          async def listen():
-        -     queue = asyncio.Queue()
-        +     queue = asyncio.Queue(100)
-              queues.add(queue)
-              await websocket.send(await queue.get())
-    """,
-)
+@rule("QP307 unbounded-client-queue note", on=ast.Call)
 def unbounded_client_queue(module: Module, node: ast.Call) -> Found:
-    """Who publishes never waits for it, so nothing slows down the growth."""
+    """a client that stops reading fills this until memory is gone; give it `maxsize`
+
+    Who publishes never waits for it, so nothing slows down the growth.
+
+    runs: [await visit(client, "/a"), queues.pop().maxsize][-1] -> 0
+
+      queues = set()
+      @app.websocket("/a")
+      async def listen():
+    -     queue = asyncio.Queue()
+    +     queue = asyncio.Queue(100)
+          queues.add(queue)
+          await websocket.send(await queue.get())
+    """
     is_queue = module.kind(node) == "asyncio.Queue" and not module.is_test
     text = ast.unparse(module.parent(node) or node) if is_queue else ""
     named = NAMED.search(text)

@@ -5,7 +5,7 @@ import re
 
 from ..engine.awaiting import misused
 from ..engine.quart import Module, argument, contains, mentions
-from ..engine.rule import Found, Severity, rule
+from ..engine.rule import Found, rule
 from ..engine.scopes import TRIES
 from ..engine.words import BEFORE_REQUEST, BEFORE_WEBSOCKET
 
@@ -22,24 +22,21 @@ SURE = (ast.Expr, ast.Assign, ast.expr)  # in all cases run before what follows
 BLOCKS = (*TRIES, ast.With, ast.AsyncWith)
 
 
-@rule(
-    "QP301",
-    "request-in-websocket",
-    Severity.ERROR,
-    "a websocket has no `request` (500); `websocket` has args, headers and cookies",
-    on=ast.Module,
-    runs='visit(client, "/chat") -> 500',
-    example="""
-          @app.websocket("/chat")
-          async def chat():
-        -     if "token" not in request.headers:
-        +     if "token" not in websocket.headers:
-                  abort(401)
-              await websocket.send("hello")
-    """,
-)
+@rule("QP301 request-in-websocket error", on=ast.Module)
 def request_in_websocket(module: Module, node: ast.Module) -> Found:
-    """It runs in a websocket context. `session` and `g` work in both."""
+    """a websocket has no `request` (500); `websocket` has args, headers and cookies
+
+    It runs in a websocket context. `session` and `g` work in both.
+
+    runs: visit(client, "/chat") -> 500
+
+      @app.websocket("/chat")
+      async def chat():
+    -     if "token" not in request.headers:
+    +     if "token" not in websocket.headers:
+              abort(401)
+          await websocket.send("hello")
+    """
     hooks = {function for function, _ in module.hooks(*BEFORE_WEBSOCKET)}
     shared = {*module.views, *(one for one, _ in module.hooks(*BEFORE_REQUEST))}
     for handler in (hooks | module.websocket_handlers) - shared:
@@ -49,47 +46,42 @@ def request_in_websocket(module: Module, node: ast.Module) -> Found:
             yield uses[0], ""
 
 
-@rule(
-    "QP302",
-    "close-before-accept",
-    Severity.WARNING,
-    "the client gets HTTP 403 and never this code; `abort(401)`, or `accept()` first",
-    on=ast.Await,
-    runs='visit(client, "/chat") -> None | WebsocketDisconnectError(1008)',
-    example="""
-          @app.websocket("/chat")
-          async def chat():
-              if "token" not in websocket.headers:
-        -         await websocket.close(1008, "token required")
-        -         return
-        +         abort(401)
-              await websocket.send("hello")
-    """,
-)
+@rule("QP302 close-before-accept warning", on=ast.Await)
 def close_before_accept(module: Module, node: ast.Await) -> Found:
-    """Until the handshake is answered there is no websocket to close."""
+    """the client gets HTTP 403 and never this code; `abort(401)`, or `accept()` first
+
+    Until the handshake is answered there is no websocket to close.
+
+    runs: visit(client, "/chat") -> None | WebsocketDisconnectError(1008)
+
+      @app.websocket("/chat")
+      async def chat():
+          if "token" not in websocket.headers:
+    -         await websocket.close(1008, "token required")
+    -         return
+    +         abort(401)
+          await websocket.send("hello")
+    """
     if CLOSE in module.called([node.value]) and module.is_before_accept(node):
         yield node, ""
 
 
-@rule(
-    "QP303",
-    "websocket-never-answered",
-    Severity.ERROR,
-    "unanswered: 500 on 0.22, the client hangs on 0.23; `abort()` or return a response",
-    on=(ast.Return, ast.AsyncFunctionDef),
-    runs='visit(client, "/chat") -> 500 | None',
-    example="""
-          @app.websocket("/chat")
-          async def chat():
-              if "token" not in websocket.headers:
-        -         return
-        +         return {"error": "token required"}, 401
-              await websocket.send("hello")
-    """,
-)
+@rule("QP303 websocket-never-answered error", on=(ast.Return, ast.AsyncFunctionDef))
 def websocket_never_answered(module: Module, node: ast.stmt) -> Found:
-    """`accept`, `send`, `receive`, an error or a returned response answer it."""
+    """unanswered: 500 on 0.22, the client hangs on 0.23; `abort()` or return a
+    response
+
+    `accept`, `send`, `receive`, an error or a returned response answer it.
+
+    runs: visit(client, "/chat") -> 500 | None
+
+      @app.websocket("/chat")
+      async def chat():
+          if "token" not in websocket.headers:
+    -         return
+    +         return {"error": "token required"}, 401
+          await websocket.send("hello")
+    """
     match node:
         case (
             ast.Return(value=None | ast.Constant(value=None))
@@ -100,26 +92,23 @@ def websocket_never_answered(module: Module, node: ast.stmt) -> Found:
                 yield node, ""
 
 
-@rule(
-    "QP305",
-    "swallowed-cancellation",
-    Severity.WARNING,
-    "`{}` without `raise` is a good end to Quart, and in a loop no end; use `finally`",
-    on=ast.ExceptHandler,
-    runs='[end := [], app.after_websocket(end.append), await visit(client, "/chat"), '
-    "end][-1] -> [None]",
-    example="""
-          @app.websocket("/chat")
-          async def chat():
-              try:
-                  await websocket.receive()
-        -     except asyncio.CancelledError:
-        +     finally:
-                  print("the client has left")
-    """,
-)
+@rule("QP305 swallowed-cancellation warning", on=ast.ExceptHandler)
 def swallowed_cancellation(module: Module, node: ast.ExceptHandler) -> Found:
-    """Quart's documentation says to raise it again, in handlers and in streams."""
+    """`{}` without `raise` is a good end to Quart, and in a loop no end; use `finally`
+
+    Quart's documentation says to raise it again, in handlers and in streams.
+
+    runs: [end := [], app.after_websocket(end.append), await visit(client, "/chat"),
+    end][-1] -> [None]
+
+      @app.websocket("/chat")
+      async def chat():
+          try:
+              await websocket.receive()
+    -     except asyncio.CancelledError:
+    +     finally:
+              print("the client has left")
+    """
     function, caught = module.function(node), module.caught(node)
     if isinstance(function, ast.AsyncFunctionDef) and not mentions(function, "cancel"):
         tried, by_name = module.tried_for_ever(node), bool(caught & CANCELLED)
@@ -131,48 +120,42 @@ def swallowed_cancellation(module: Module, node: ast.ExceptHandler) -> Found:
             yield node, ast.unparse(node).partition(":")[0]
 
 
-@rule(
-    "QP306",
-    "unawaited-websocket-call",
-    Severity.ERROR,
-    "`{}()` is a coroutine: nothing is sent, received or closed; await it",
-    on=ast.Call,
-    runs='visit(client, "/chat") -> 500 | None',
-    example="""
-          @app.websocket("/chat")
-          async def chat():
-        -     websocket.send("hello")
-        +     await websocket.send("hello")
-    """,
-)
+@rule("QP306 unawaited-websocket-call error", on=ast.Call)
 def unawaited_websocket_call(module: Module, node: ast.Call) -> Found:
-    """Every method of `websocket` that touches the connection is a coroutine."""
+    """`{}()` is a coroutine: nothing is sent, received or closed; await it
+
+    Every method of `websocket` that touches the connection is a coroutine.
+
+    runs: visit(client, "/chat") -> 500 | None
+
+      @app.websocket("/chat")
+      async def chat():
+    -     websocket.send("hello")
+    +     await websocket.send("hello")
+    """
     name = module.name(node.func)
     if name in {CLOSE, *OPENING} and misused(module, node):
         yield node, name.removeprefix("quart.")
 
 
-@rule(
-    "QP309",
-    "unguarded-json-message",
-    Severity.WARNING,
-    "what is no JSON ends the connection with 1000 (OK); catch ValueError and answer",
-    on=ast.Call,
-    runs='visit(client, "/chat", "x") -> None | WebsocketDisconnectError(1000)',
-    example="""
-          @app.websocket("/chat")
-          async def chat():
-              while True:
-        -         message = await websocket.receive_json()
-        +         try:
-        +             message = json.loads(await websocket.receive())
-        +         except ValueError:
-        +             message = {"error": "not JSON"}
-                  await websocket.send_json(message)
-    """,
-)
+@rule("QP309 unguarded-json-message warning", on=ast.Call)
 def unguarded_json_message(module: Module, node: ast.Call) -> Found:
-    """An error after the handshake closes the websocket as if all were well."""
+    """what is no JSON ends the connection with 1000 (OK); catch ValueError and answer
+
+    An error after the handshake closes the websocket as if all were well.
+
+    runs: visit(client, "/chat", "x") -> None | WebsocketDisconnectError(1000)
+
+      @app.websocket("/chat")
+      async def chat():
+          while True:
+    -         message = await websocket.receive_json()
+    +         try:
+    +             message = json.loads(await websocket.receive())
+    +         except ValueError:
+    +             message = {"error": "not JSON"}
+              await websocket.send_json(message)
+    """
     name, text = module.name(node.func), argument(node, 0, "s")
     if name in LOADS | RECEIVING - {RECEIVE} and module.plain_websocket_handler(node):
         source = getattr(module.assigned(text) or text, "value", node)
@@ -183,26 +166,23 @@ def unguarded_json_message(module: Module, node: ast.Call) -> Found:
             yield node, ""
 
 
-@rule(
-    "QP312",
-    "task-group-around-websocket",
-    Severity.WARNING,
-    "on 0.23 `{}` fails the group when the client leaves; await it in the handler",
-    on=ast.Call,
-    runs='0.23: [await visit(client, "/chat"), len(logged())][-1] -> 1',
-    example="""
-          async def read():
-              while True:
-                  await websocket.receive()
-          @app.websocket("/chat")
-          async def chat():
-              async with asyncio.TaskGroup() as tasks:
-        -         tasks.create_task(read())
-        +         await read()
-    """,
-)
+@rule("QP312 task-group-around-websocket warning", on=ast.Call)
 def task_group_around_websocket(module: Module, node: ast.Call) -> Found:
-    """The handler, and a task that waits for something else, is cancelled instead."""
+    """on 0.23 `{}` fails the group when the client leaves; await it in the handler
+
+    The handler, and a task that waits for something else, is cancelled instead.
+
+    runs: 0.23: [await visit(client, "/chat"), len(logged())][-1] -> 1
+
+      async def read():
+          while True:
+              await websocket.receive()
+      @app.websocket("/chat")
+      async def chat():
+          async with asyncio.TaskGroup() as tasks:
+    -         tasks.create_task(read())
+    +         await read()
+    """
     group = module.kind(getattr(node.func, "value", None)) == "asyncio.TaskGroup"
     task = module.local_function(getattr(argument(node, 0, "coro"), "func", None))
     if group and task and module.function(node) in module.websocket_handlers:
@@ -215,25 +195,23 @@ def task_group_around_websocket(module: Module, node: ast.Call) -> Found:
             yield node, task.name
 
 
-@rule(
-    "QP313",
-    "return-after-accept",
-    Severity.WARNING,
-    "this refusal is 1000 (OK) to the client; `await websocket.close(1008, ...)` first",
-    on=ast.If,
-    runs='0.22: visit(client, "/chat", "x") -> WebsocketDisconnectError(1000)',
-    example="""
-          tokens = set()
-          @app.websocket("/chat")
-          async def chat():
-              if await websocket.receive() not in tokens:
-        +         await websocket.close(1008, "token required")
-                  return  # here
-              await websocket.send("hello")
-    """,
-)
+@rule("QP313 return-after-accept warning", on=ast.If)
 def return_after_accept(module: Module, node: ast.If) -> Found:
-    """What is returned, or raised by `abort`, is dropped once the websocket is open."""
+    """this refusal is 1000 (OK) to the client; `await websocket.close(1008, ...)`
+    first
+
+    What is returned, or raised by `abort`, is dropped once the websocket is open.
+
+    runs: 0.22: visit(client, "/chat", "x") -> WebsocketDisconnectError(1000)
+
+      tokens = set()
+      @app.websocket("/chat")
+      async def chat():
+          if await websocket.receive() not in tokens:
+    +         await websocket.close(1008, "token required")
+              return  # here
+          await websocket.send("hello")
+    """
     handler, last = module.plain_websocket_handler(node), node.body[-1]
     if handler and node in handler.body:
         lines = [*handler.body[: handler.body.index(node)], node.test]
@@ -247,30 +225,27 @@ def return_after_accept(module: Module, node: ast.If) -> Found:
             yield last, ""
 
 
-@rule(
-    "QP314",
-    "continue-after-errors",
-    Severity.WARNING,
-    "when the client is gone this spins, or never ends; receive before the `try`",
-    on=ast.ExceptHandler,
-    runs="0.23: [app.logger.addFilter(lambda _: 1 / (len(logged()) < 99)), "
-    'await visit(client, "/chat"), len(logged()) > 98][-1] -> True',
-    example="""
-          async def read():
-              while True:
-        +         text = await websocket.receive()
-                  try:
-        -             print(int(await websocket.receive()))
-        +             print(int(text))
-                  except Exception:  # here
-                      app.logger.exception("a message failed")
-          @app.websocket("/chat")
-          async def chat():
-              await asyncio.wait([asyncio.create_task(read())])
-    """,
-)
+@rule("QP314 continue-after-errors warning", on=ast.ExceptHandler)
 def continue_after_errors(module: Module, node: ast.ExceptHandler) -> Found:
-    """In what is gathered or awaited, only what catches cancellations goes on."""
+    """when the client is gone this spins, or never ends; receive before the `try`
+
+    In what is gathered or awaited, only what catches cancellations goes on.
+
+    runs: 0.23: [app.logger.addFilter(lambda _: 1 / (len(logged()) < 99)), await
+    visit(client, "/chat"), len(logged()) > 98][-1] -> True
+
+      async def read():
+          while True:
+    +         text = await websocket.receive()
+              try:
+    -             print(int(await websocket.receive()))
+    +             print(int(text))
+              except Exception:  # here
+                  app.logger.exception("a message failed")
+      @app.websocket("/chat")
+      async def chat():
+          await asyncio.wait([asyncio.create_task(read())])
+    """
     caught, tried = module.caught(node), module.tried_for_ever(node)
     own = "builtins.Exception" in caught and module.is_own_task(module.function(node))
     pauses = contains(node, ast.Await) or any(one[:8] == "asyncio." for one in tried)
