@@ -8,25 +8,6 @@ from tests.check_app import PREAMBLE, cases, check, put_in
 
 
 @cases("""
-## begin
-from sqlalchemy import event
-
-@event.listens_for(engine.sync_engine, "begin")
-def one(connection):
-    connection.exec_driver_sql("begin deferred;")  # QP411
-    connection.exec_driver_sql(text)
-    connection.exec_driver_sql(1)
-
-@event.listens_for(reader.sync_engine, "begin")
-def two(connection):
-    connection.exec_driver_sql("BEGIN")
-
-@event.listens_for(engine.sync_engine, "connect")
-def three(connection, record):
-    connection.execute("BEGIN")
-
-def four(connection):
-    connection.exec_driver_sql("BEGIN")
 ## a database in memory
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -115,11 +96,6 @@ def test_sqlite(code: str) -> None:
 def test_each_address_in_memory(url: str) -> None:
     assert make_url(url).database in {None, "", ":memory:"}
     assert "QP412" in put_in("QP412", "sqlite+aiosqlite://", url)
-
-
-@pytest.mark.parametrize("word", ["", " deferred", " TRANSACTION", "  DEFERRED "])
-def test_each_deferred_begin(word: str) -> None:
-    assert "QP411" in put_in("QP411", '"BEGIN"', f'"BEGIN{word}"')
 
 
 @pytest.mark.parametrize("word", ["busy_timeout", "foreign_keys", "synchronous"])

@@ -80,10 +80,6 @@ async def one(given: AsyncSession, sessions: async_sessionmaker[AsyncSession]):
         opened.add(1)
         await opened.flush()
     await asyncio.gather(given.execute(1), opened.execute(1))
-    await asyncio.gather(given.execute(1), given.execute(2))  # QP403
-    await asyncio.gather(*[given.execute(one) for one in "ab"])  # QP403
-    await asyncio.gather(*[helper(sessions, one) for one in "ab"])
-    await asyncio.gather(helper(1), helper(2))
 
 async def two(session: Session):
     session.commit()  # QP408

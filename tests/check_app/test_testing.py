@@ -1,4 +1,4 @@
-"""Clients, contexts, fixtures, loops and commands: the rules of testing."""
+"""Clients, contexts, fixtures and commands: the rules of testing."""
 
 import importlib
 import inspect
@@ -17,7 +17,7 @@ from quart.testing import connections
 
 from tests.check_app import PREAMBLE, cases, check, judged, put_in
 
-IDS = ("QP103", "QP201", "QP801", "QP802", "QP804", "QP805", "QP820")
+IDS = ("QP103", "QP201", "QP801", "QP804", "QP805", "QP820")
 Found = Callable[[dict[str, str]], list[str]]
 
 
@@ -199,27 +199,6 @@ async def one():  # QP801
 @notes.command("add")
 async def two():  # QP801
     pass
-## loops
-import pytest
-import pytest_asyncio
-
-@pytest.yield_fixture
-def event_loop():  # QP802
-    yield asyncio.new_event_loop()
-
-pytestmark = pytest.mark.asyncio(scope="module")  # QP802
-
-@pytest.mark.asyncio(loop_scope="session")
-async def test_one():
-    assert event_loop(scope="session")
-
-def plain():
-    def event_loop():
-        pass
-
-@pytest_asyncio.fixture(scope="session")
-async def two():
-    return 1
 ## fixtures
 import pytest
 import pytest_asyncio
@@ -303,11 +282,6 @@ from quart import Quart
 @pytest.fixture
 async def app():
     return Quart(__name__)
-
-
-@pytest.fixture
-def event_loop():
-    yield
 """
 PYTEST = "[tool.pytest.ini_options]\n"
 
@@ -315,56 +289,21 @@ PYTEST = "[tool.pytest.ini_options]\n"
 @pytest.mark.parametrize(
     ("file", "text", "ids"),
     [
-        ("pyproject.toml", f'{PYTEST}asyncio_mode = "auto"\n', ["QP802"]),
-        ("pyproject.toml", PYTEST, ["QP804", "QP802"]),
-        ("pyproject.toml", "[tool.ruff]\n", ["QP802"]),
-        ("pytest.ini", "[pytest]\nasyncio_mode = strict\n", ["QP804", "QP802"]),
-        ("pytest.ini", "[pytest]\naddopts = --asyncio-mode=auto\n", ["QP802"]),
-        ("pytest.ini", "[pytest]\nanyio_mode = auto\n", ["QP802"]),
-        ("setup.cfg", "[tool:pytest]\nasyncio_mode = auto\n", ["QP802"]),
-        ("tox.ini", "[pytest]\n", ["QP804", "QP802"]),
-        ("requirements-dev.txt", "pytest-asyncio==0.21.1\n", []),
-        ("requirements.txt", "pytest-asyncio>=0.21\n", ["QP802"]),
-        ("poetry.lock", 'name = "pytest-asyncio"\nversion = "0.20.3"\n', []),
-        ("poetry.lock", 'name = "pytest-asyncio"\nversion = "1.5.0"\n', ["QP802"]),
-        ("Pipfile", 'pytest-asyncio = "==0.14.0"\n', []),
+        ("pyproject.toml", f'{PYTEST}asyncio_mode = "auto"\n', []),
+        ("pyproject.toml", PYTEST, ["QP804"]),
+        ("pyproject.toml", "[tool.ruff]\n", []),
+        ("pytest.ini", "[pytest]\nasyncio_mode = strict\n", ["QP804"]),
+        ("pytest.ini", "[pytest]\naddopts = --asyncio-mode=auto\n", []),
+        ("pytest.ini", "[pytest]\nanyio_mode = auto\n", []),
+        ("setup.cfg", "[tool:pytest]\nasyncio_mode = auto\n", []),
+        ("tox.ini", "[pytest]\n", ["QP804"]),
     ],
 )
-def test_the_mode_and_the_plugin_are_looked_up(
+def test_the_mode_is_looked_up(
     file: str, text: str, ids: list[str], found: Found
 ) -> None:
     marks = {"setup.py": "", file: text}
     assert found({**marks, "tests/unit/conftest.py": FIXTURE}) == ids
-
-
-SESSION = """\
-import pytest
-import pytest_asyncio
-from quart import Quart
-
-
-@pytest{}.fixture(scope="{}"{})
-async def app():
-    return Quart(__name__)
-"""
-
-
-@pytest.mark.parametrize(
-    ("mode", "loop", "fixture", "ids"),
-    [
-        ("auto", "function", ("", "session", ""), ["QP802"]),
-        ("strict", "function", ("_asyncio", "module", ""), ["QP802"]),
-        ("auto", "function", ("", "function", ""), []),
-        ("auto", "function", ("", "session", ', loop_scope="session"'), []),
-        ("auto", "session", ("", "session", ""), []),
-    ],
-)
-def test_a_fixture_that_outlives_its_loop(
-    mode: str, loop: str, fixture: tuple[str, str, str], ids: list[str], found: Found
-) -> None:
-    lines = f'asyncio_mode = "{mode}"\nasyncio_default_fixture_loop_scope = "{loop}"\n'
-    files = {"pyproject.toml": PYTEST + lines, "conftest.py": SESSION.format(*fixture)}
-    assert found(files) == ids
 
 
 HOOKED = """\
@@ -445,10 +384,3 @@ def test_a_client_of_a_conftest_is_known(found: Found) -> None:
     test = "import quart\n\nasync def test_it(client):\n    client.get('/')\n"
     files = {"tests/conftest.py": f"import pytest\nimport quart\n\n\n{fixture}"}
     assert found({**files, "tests/unit/test_it.py": test}) == ["QP103"]
-
-
-@pytest.mark.parametrize("mark", ["fixture", "yield_fixture"])
-def test_an_event_loop_fixture_is_one_of_pytest(mark: str) -> None:
-    """And none of pytest-asyncio's any more."""
-    assert hasattr(pytest, mark)
-    assert not hasattr(pytest.importorskip("pytest_asyncio.plugin"), "event_loop")

@@ -7,7 +7,6 @@ import stat
 import tomllib
 import warnings
 from collections.abc import Iterable, Iterator
-from functools import cache
 from importlib.util import decode_source
 from itertools import islice
 from pathlib import Path
@@ -42,8 +41,6 @@ EXCLUDED = {
 PROJECT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
 BUILDS_APP = re.compile(r"\b(Quart|Blueprint)\s*[()]")
 OWN_APP_OR_LIFESPAN = re.compile(r"Quart\(|\btest_app\b|\bstartup\(|LifespanManager")
-REQUIREMENTS = ("Pipfile", "*.lock", "pyproject.toml", "*requirements*.txt")
-OLD_ASYNCIO = re.compile(r'pytest[-_]asyncio"?\s*(=\s*"|\nversion = ")?[=~^]*0\.')
 OTHER_MODE = re.compile(r"asyncio[-_]mode\W+auto|anyio_mode|trio_mode")
 PYTEST_FILES = {
     "pytest.toml": "pytest",
@@ -68,7 +65,7 @@ class Project:
     """`modules` are the files to report on, `context` those that only explain them."""
 
     def __init__(self, paths: Iterable[Path], exclude: Iterable[str] = ()) -> None:
-        self.roots = roots = [*paths]
+        roots = [*paths]
         excluded = {*EXCLUDED, *exclude}
         self.unread: list[Unread] = []
         found = [*find(roots, excluded, self.unread)]
@@ -176,13 +173,9 @@ class Project:
             return
         if "fixture" in module.text:
             settings = next(pytest_configurations(folder), None)
-            if pins_old_asyncio(project_folder(module.file, self.roots)):
-                module.asyncio_mode = "old"
-            elif settings is not None:
+            if settings is not None:
                 other = OTHER_MODE.search(str(settings))
                 module.asyncio_mode = "auto" if other else "strict"
-                scope = settings.get("asyncio_default_fixture_loop_scope", "")
-                module.fixture_loop_scope = str(scope)
         places = [
             os.path.join(above, "conftest") for above in [folder, *parents(folder)]
         ]
@@ -335,14 +328,6 @@ def top_folder(path: Path) -> str:
     while is_package(folder) and is_package(os.path.dirname(folder)):
         folder = os.path.dirname(folder)
     return folder
-
-
-@cache
-def pins_old_asyncio(folder: Path) -> bool:
-    """Whether the requirements of a project keep pytest-asyncio below 1.0."""
-    files = (file for name in REQUIREMENTS for file in sorted(folder.glob(name)))
-    texts = (file.read_text("utf-8", "replace") for file in files if file.is_file())
-    return any(map(OLD_ASYNCIO.search, texts))
 
 
 def pytest_configurations(folder: str) -> Iterator[dict[str, object]]:

@@ -82,7 +82,6 @@ class Scopes:
         tree = ast.parse(text)
         self.in_app = False
         self.asyncio_mode = "strict" if ASYNCIO_PLUGIN.search(text) else ""
-        self.fixture_loop_scope = ""
         self.skips_lifespan = False
         self.settings = {*SETTINGS.findall(text)}
         self.is_disposed = DISPOSES in text  # an engine, here or in a neighbour

@@ -8,11 +8,8 @@ from ..engine.quart import Module, Setting, argument
 from ..engine.rule import Found, rule
 
 ENVIRONMENT = {"os.environ", "os.getenv"}
-UNREAD = {"FLASK_ENV", "QUART_ENV"}
 SECRETS = ("SECRET_KEY", "JWT_SECRET", "JWT_SECRET_KEY")
-SECRET_TYPES = {"pydantic.SecretBytes", "pydantic.SecretStr"}
 TRACEBACKS = ("DEBUG", "TESTING")
-PROTECTED = ("SESSION_COOKIE_HTTPONLY", "SESSION_COOKIE_SECURE")
 BASES = {"builtins.object", "pydantic.BaseModel", "pydantic_settings.BaseSettings"}
 DOTENV = {"dotenv.load_dotenv", "dotenv.main.load_dotenv"}
 FOR_TESTS = re.compile(r"test|dev|local|debug", re.I)
@@ -178,47 +175,6 @@ def debug_in_source(module: Module, node: ast.Module | ast.Call) -> Found:
             yield node, f"debug=True on {address}"
 
 
-@rule("QP611 insecure-cookie note", on=ast.Module)
-def insecure_cookie(module: Module, node: ast.Module) -> Found:
-    """`{} = False` sends the cookie where others can read it; leave that to tests
-
-    Without Secure it travels over plain HTTP, without HttpOnly scripts read it.
-
-    runs: app.session_interface.get_cookie_secure(app) -> False
-
-    - app.config["SESSION_COOKIE_SECURE"] = False
-    + app.config["SESSION_COOKIE_SECURE"] = True
-    """
-    for key, value, _ in served(module, *PROTECTED):
-        if module.value(value) is False:
-            yield value, key
-
-
-@rule("QP622 masked-secret-key error", on=ast.Module)
-def masked_secret_key(module: Module, node: ast.Module) -> Found:
-    """a SecretStr is no key (500 when a session is written): use `get_secret_value()`
-
-    The signer wants text or bytes, and asks for it only when it signs.
-
-    runs: app.session_interface.get_signing_serializer(app).dumps(1) -> TypeError
-
-      from pydantic import SecretStr
-      KEY = SecretStr("k" * 32)
-    - app.secret_key = KEY
-    + app.secret_key = KEY.get_secret_value()
-    """
-    masked = {
-        ast.unparse(line.target)
-        for line in module.nodes(ast.AnnAssign)
-        if not SECRET_TYPES.isdisjoint(map(module.name, ast.walk(line.annotation)))
-    }
-    for key, value, target in module.configured:
-        is_field = isinstance(value, ast.Attribute) and value.attr in masked
-        is_key = key == "SECRET_KEY" and not isinstance(target, ast.Name)
-        if is_key and (is_field or module.kind(value) in SECRET_TYPES):
-            yield value, ""
-
-
 @rule("QP612 dotenv-in-app note", on=ast.Module)
 def dotenv_in_app(module: Module, node: ast.Module) -> Found:
     """the developer's file reaches tests too; load it where the app is started
@@ -240,25 +196,3 @@ def dotenv_in_app(module: Module, node: ast.Module) -> Found:
         if module.name(call.func) in DOTENV and is_early and not is_wanted:
             yield call, ""
             return
-
-
-@rule("QP905 quart-env note", on=ast.Constant)
-def quart_env(module: Module, node: ast.Constant) -> Found:
-    """Quart has not read `{}` since 0.19; use QUART_DEBUG or `quart run --debug`
-
-    Setting it changes nothing, unless the app reads it for itself.
-
-    runs: [DEBUG, os.environ.pop("QUART_DEBUG", 0)][0] -> False
-
-      from quart.helpers import get_debug_flag
-    - os.environ["QUART_ENV"] = "development"
-    + os.environ["QUART_DEBUG"] = "1"
-      DEBUG = get_debug_flag()
-    """
-    if node.value in UNREAD and module.text.count(str(node.value)) == 1:
-        match module.parent(node):
-            case (
-                ast.Subscript(value=owner, ctx=ast.Store())
-                | ast.Call(func=ast.Attribute(value=owner, attr="setdefault"))
-            ) if module.name(owner) == "os.environ" and not module.is_test:
-                yield node, str(node.value)

@@ -1,4 +1,4 @@
-"""Transactions and settings of SQLite."""
+"""Databases in memory, and settings of SQLite."""
 
 import ast
 import re
@@ -7,39 +7,9 @@ from ..engine.quart import Module, argument
 from ..engine.rule import Found, rule
 from ..engine.words import ASYNC_CONNECTION, ASYNC_ENGINE, ASYNC_SESSION
 
-DEFERRED = re.compile(r"\s*BEGIN(\s+DEFERRED)?(\s+TRANSACTION)?[\s;]*", re.I)
 MEMORY = {f"sqlite+aiosqlite://{rest}" for rest in ("", "/", "/:memory:")}
 SETS = re.compile(r"PRAGMA\s+(busy_timeout|foreign_keys|synchronous)\s*[=(]", re.I)
 SETS_UP = re.compile(r"PRAGMA|\brun_sync\(|\bcommit\(", re.I)
-
-
-@rule("QP411 begin-deferred warning", on=ast.Constant)
-def begin_deferred(module: Module, node: ast.Constant) -> Found:
-    """a plain BEGIN locks late: `database is locked` at once; send BEGIN IMMEDIATE
-
-    SQLite does not wait there, since neither could go on. What only reads may.
-
-    runs: sorted(one.status_code for one in await asyncio.gather(post("/visits"),
-    post("/visits"))) -> [200, 500]
-
-      engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
-      @event.listens_for(engine.sync_engine, "begin")
-      def begin(connection):
-    -     connection.exec_driver_sql("BEGIN")
-    +     connection.exec_driver_sql("BEGIN IMMEDIATE")
-      @app.post("/visits")
-      async def add_visit():
-          async with engine.begin() as connection:
-              visits = await connection.scalar(text("PRAGMA user_version"))
-              await asyncio.sleep(0.3)
-              await connection.execute(text(f"PRAGMA user_version={visits + 1}"))
-          return "added"
-    """
-    if isinstance(node.value, str) and DEFERRED.fullmatch(node.value):
-        for decorator in getattr(module.function(node), "decorator_list", []):
-            text = ast.unparse(decorator)
-            if text.endswith("'begin')") and "read" not in text:
-                yield node, ""
 
 
 @rule("QP412 memory-database warning", on=ast.Call)

@@ -73,34 +73,6 @@ def shared_session(module: Module, node: ast.Module) -> Found:
                 yield target, ""
 
 
-@rule("QP403 session-in-gather error", on=ast.Call)
-def session_in_gather(module: Module, node: ast.Call) -> Found:
-    """one session cannot work for two tasks at once; open a session in each
-
-    Its one connection runs one statement at a time: InvalidRequestError.
-
-    runs: get("/sum") -> 500
-
-      engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
-      ONE, TWO = text("SELECT 1"), text("SELECT 2")
-      @app.get("/sum")
-      async def show_sum():
-          async with AsyncSession(engine) as session:
-    -         found = await asyncio.gather(
-    -             session.scalar(ONE), session.scalar(TWO), return_exceptions=True
-    -         )
-    +         found = [await session.scalar(ONE), await session.scalar(TWO)]
-              return str(sum(found))
-    """
-    used: list[str] = []
-    for given in node.args if module.name(node.func) == "asyncio.gather" else ():
-        names = [part for part in ast.walk(given) if isinstance(part, ast.Name)]
-        found = {one.id for one in names if module.kind(one) == ASYNC_SESSION}
-        used += [*found, *found] if isinstance(given, ast.Starred) else found
-    if len(used) > len({*used}):
-        yield node, ""
-
-
 @rule("QP405 sync-database-driver error", on=ast.Call)
 def sync_database_driver(module: Module, node: ast.Call) -> Found:
     """`{}` has no asyncio driver; use postgresql+asyncpg://, sqlite+aiosqlite://

@@ -59,29 +59,6 @@ def serving_hook_on_blueprint(module: Module, node: ast.Attribute) -> Found:
         yield node, node.attr
 
 
-@rule("QP813 bare-yield note", on=ast.Module)
-def bare_yield(module: Module, node: ast.Module) -> Found:
-    """what follows this `yield` does not run when the start fails elsewhere; put it in
-    `finally`, or use `async with`
-
-    After a failed start generators are closed: only `finally` and `with` act.
-
-    runs: [j := log(), await anext(j), await j.aclose(), app.file.closed][3] -> False
-
-      @app.while_serving
-      async def log():
-    -     app.file = io.StringIO()
-    -     yield
-    -     app.file.close()
-    +     with io.StringIO() as app.file:
-    +         yield
-    """
-    for function, _ in module.hooks(*GENERATORS):
-        for line in [] if module.is_test else function.body[:-1]:
-            if isinstance(line, ast.Expr) and isinstance(line.value, ast.Yield):
-                yield line, ""
-
-
 @rule("QP818 client-at-import warning", on=ast.Call)
 def client_at_import(module: Module, node: ast.Call) -> Found:
     """this {}; open a client or pool in a `while_serving` generator, and close it

@@ -109,32 +109,6 @@ def becomes_path(module: Module, node: ast.AST) -> bool:
     return any(becomes_path(module, use) for use in module.uses_of_value(node))
 
 
-@rule("QP112 body-limit-in-view error", on=ast.Attribute)
-def body_limit_in_view(module: Module, node: ast.Attribute) -> Found:
-    """this comes too late (413); set it in a `request_class` of the app, by path
-
-    Quart has passed the limit to the body by then; Flask reads it later.
-
-    runs: post("/reports", data=b"x" * 2_000) -> 413
-
-    + class LargerReports(Request):
-    +     def __init__(self, method, scheme, path, *args, **options):
-    +         if path == "/reports":
-    +             options["max_content_length"] = 100_000
-    +         super().__init__(method, scheme, path, *args, **options)
-    +         self.max_content_length = options["max_content_length"]
-    + app.request_class = LargerReports
-      app.config["MAX_CONTENT_LENGTH"] = 1_000
-      @app.post("/reports")
-      async def add_report():
-    -     request.max_content_length = 100_000
-          return {"size": len(await request.get_data())}
-    """
-    is_set = isinstance(node.ctx, ast.Store)
-    if is_set and module.name(node) == "quart.request.max_content_length":
-        yield node, ""
-
-
 @rule("QP114 decorator-above-route error", on=ast.Module)
 def decorator_above_route(module: Module, node: ast.Module) -> Found:
     """`{}` stands above the route, so the app serves the view without it; move it

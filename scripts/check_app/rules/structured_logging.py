@@ -4,15 +4,11 @@ import ast
 import re
 from collections.abc import Iterator
 
-from ..engine.quart import Module, argument
+from ..engine.quart import Module
 from ..engine.rule import Found, rule
 from ..engine.scopes import FUNCTIONS
 from ..engine.words import CATCH_ALL
 
-BEFORE_HOOKS = ("before_request", "before_websocket")
-BASIC, DICT = "logging.basicConfig", "logging.config.dictConfig"
-SAYS_SO = {"disable_existing_loggers", "incremental"}
-HANDLER_METHODS = {"addFilter", "setFormatter", "setLevel"}
 TOLD = re.compile(r"\braise\b|\bexc_info\b|\btraceback\b|\.exception\(|\b_?exit\(")
 WITHOUT_TRACEBACK = {"critical", "error"}
 SHOWING = {"builtins.dict", "builtins.repr", "builtins.str"}
@@ -21,51 +17,6 @@ SECRETS = (
     "request.get_json request.headers request.json request.values "
     "websocket.authorization websocket.cookies websocket.headers"
 )
-
-
-@rule("QP207 contextvar-in-sync-hook warning", on=ast.Call)
-def contextvar_in_sync_hook(module: Module, node: ast.Call) -> Found:
-    """a plain `def` hook runs in a thread, where `{}.set()` is lost; make it async
-
-    The view and the log then see the default.
-
-    runs: await (await get("/id")).get_data() -> b'-'
-
-      request_id = contextvars.ContextVar("request_id", default="-")
-      @app.before_request
-    - def take_request_id():
-    + async def take_request_id():
-          request_id.set("4711")  # here
-      @app.get("/id")
-      async def show_id():
-          return request_id.get()
-    """
-    match node.func:
-        case ast.Attribute(value=owner, attr="set"):
-            hook = module.function(node)
-            hooks = {one for one, _ in module.hooks(*BEFORE_HOOKS)}
-            in_thread = isinstance(hook, ast.FunctionDef) and hook in hooks
-            if in_thread and module.kind(owner) == "contextvars.ContextVar":
-                yield node, ast.unparse(owner)
-
-
-@rule("QP513 unused-default-handler warning", on=ast.Call)
-def unused_default_handler(module: Module, node: ast.Call) -> Found:
-    r"""`app.logger` does not use Quart's `default_handler`; configure the root logger
-
-    The name is left over from the time when Quart logged by itself.
-
-    runs: printed() == "away\n" -> False
-
-    - from quart.logging import default_handler
-    - default_handler.setFormatter(logging.Formatter("%(message)s"))
-    + logging.basicConfig(format="%(message)s", force=True)
-      app.logger.error("away")
-    """
-    match node.func:
-        case ast.Attribute(value=handler, attr=attr) if attr in HANDLER_METHODS:
-            if module.name(handler) == "quart.logging.default_handler":
-                yield node, ""
 
 
 @rule("QP514 basic-config-without-force note", on=ast.Call)
@@ -82,39 +33,11 @@ def basic_config_without_force(module: Module, node: ast.Call) -> Found:
           return Quart(__name__)
     """
     forced = any(one.arg in {"force", None} for one in node.keywords)
-    if module.name(node.func) == BASIC and not forced:
+    if module.name(node.func) == "logging.basicConfig" and not forced:
         function = module.function(node)
         reads = module.reads(function) if isinstance(function, FUNCTIONS) else ()
         if any(map(module.builds_app, [function, *map(module.function, reads)])):
             yield node, ""
-
-
-@rule("QP515 silenced-loggers warning", on=ast.Call)
-def silenced_loggers(module: Module, node: ast.Call) -> Found:
-    """loggers made at import fall silent; add `"disable_existing_loggers": False`
-
-    The default is True, which suits nobody.
-
-    runs: [create_app(), log.disabled][1] -> True
-
-      from logging.config import dictConfig
-      log = logging.getLogger("notes")
-      def create_app() -> Quart:
-    -     dictConfig({"version": 1})
-    +     dictConfig({"version": 1, "disable_existing_loggers": False})
-          return Quart("app")
-    """
-    if module.name(node.func) == DICT and silences(module, argument(node, 0, "config")):
-        yield node, ""
-
-
-def silences(module: Module, config: ast.expr | None) -> bool:
-    """It is a dict that is wholly known and does not say what to do with them."""
-    config = module.assigned(config) or config
-    return isinstance(config, ast.Dict) and all(
-        silences(module, value) if key is None else module.value(key) not in SAYS_SO
-        for key, value in zip(config.keys, config.values, strict=True)
-    )
 
 
 @rule("QP516 lost-traceback note", on=ast.ExceptHandler)

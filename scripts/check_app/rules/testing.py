@@ -1,4 +1,4 @@
-"""Tests: the client, contexts, fixtures, loops and commands."""
+"""Tests: the client, contexts, fixtures and commands."""
 
 import ast
 
@@ -87,36 +87,6 @@ def async_command(module: Module, node: ast.AsyncFunctionDef) -> Found:
             yield node, ""
         elif not name.startswith("click."):
             break
-
-
-@rule("QP802 loop-scope warning", on=(ast.FunctionDef, ast.keyword))
-def loop_scope(module: Module, node: ast.FunctionDef | ast.keyword) -> Found:
-    """pytest-asyncio 1 takes the loop from `loop_scope=`, not from {}
-
-    An `event_loop` fixture does nothing, `scope=` of the mark warns, and that of an
-    async fixture is a ScopeMismatch where the configured loop scope is `function`.
-
-    runs: int(await asyncio.to_thread(pytest.main, ["-c/dev/null", "-Werror",
-    "-oasyncio_default_fixture_loop_scope=function", __file__])) -> 2
-
-      import pytest
-    - @pytest.mark.asyncio(scope="session")
-    + @pytest.mark.asyncio(loop_scope="session")
-      async def test_index():
-          assert (await app.test_client().get("/")).status_code == 404
-    """
-    match node, module.parent(node):
-        case _ if module.asyncio_mode == "old":
-            return
-        case ast.FunctionDef(name="event_loop"), _ if node in module.fixtures:
-            yield node, "an `event_loop` fixture"
-        case ast.keyword(arg="scope", value=scope), ast.Call() as call:
-            name, of = module.name(call.func), module.parent(call)
-            short = module.fixture_loop_scope == "function" != module.value(scope)
-            fixture = name in words.FIXTURES and isinstance(of, ast.AsyncFunctionDef)
-            wrong = name == "pytest.mark.asyncio" or (short and fixture)
-            if wrong and not argument(call, None, "loop_scope"):
-                yield call, "`scope=`"
 
 
 @rule("QP804 async-fixture-in-strict-mode error", on=ast.AsyncFunctionDef)
