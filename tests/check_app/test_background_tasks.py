@@ -18,7 +18,6 @@ from tests.check_app import PREAMBLE, cases, check, judged, put_in
 
 @cases("""
 ## background tasks
-import functools
 from quart import copy_current_request_context, has_request_context
 
 async def one():
@@ -53,8 +52,7 @@ class Jobs:
 
 @app.get("/")
 async def view():
-    app.add_background_task(functools.partial(one, 1))
-    app.add_background_task(functools.partial())
+    app.add_background_task(one)
     for task in (two, three):
         app.add_background_task(task)
     app.add_background_task(two)
@@ -187,61 +185,31 @@ class Jobs:
         asyncio.create_task(work())  # QP714
         asyncio.get_running_loop().create_task(work())  # QP714
         self.bot.loop.create_task(work())  # QP714
+        self.bot.loop.create_task(bot.run_task())  # QP714
         self.task = asyncio.create_task(work())
         self.tasks.add(asyncio.create_task(work()))
         await asyncio.create_task(work())
         asyncio.create_task
         async with asyncio.TaskGroup() as group:
             group.create_task(work())
+## tasks that serve
+from asyncio import create_task
+
+async def one(bot, group):
+    asyncio.create_task(app.run_task())  # QP822
+    asyncio.ensure_future(app.run_task("0.0.0.0", 80))  # QP822
+    create_task(app.run_task())  # QP822
+    bot.loop.create_task(app.run_task())  # QP822
+    asyncio.get_event_loop().create_task(app.run_task())  # QP822
+    group.create_task(app.run_task())
+    serving = asyncio.create_task(app.run_task())
+    asyncio.create_task(app.startup())  # QP714
+    await asyncio.gather(app.run_task(), bot.start())
 ## tasks of tests
 import pytest
 
 async def test_one():
     asyncio.create_task(work())
-## passing
-import functools
-import threading
-import time
-from quart.utils import run_sync
-from werkzeug.security import generate_password_hash
-
-async def work(number):
-    return number
-
-def count(number) -> int:
-    return number
-
-def nothing(number):
-    print(number)
-
-def unknown(number) -> Thing:
-    return number
-
-def chosen(number):
-    return HANDLERS[number]
-
-@other
-def decorated(number):
-    print(number)
-
-class Jobs:
-    async def run(self):
-        app.add_background_task(self.run())  # QP705
-        scheduler.add_background_task(self.run())
-
-def start():
-    app.add_background_task(work(1))  # QP705
-    app.add_background_task(chosen(1))
-    app.add_background_task(other(1))
-    app.add_background_task(functools.partial(work, 1))
-    app.add_background_task(work, 1)
-    threading.Thread(target=nothing(1)).start()  # QP705
-    asyncio.to_thread(count(1))  # QP705
-    asyncio.to_thread(time.sleep(1))  # QP705
-    asyncio.to_thread(unknown(1))
-    asyncio.to_thread(decorated(1))
-    asyncio.to_thread(count, 1)
-    run_sync(generate_password_hash("a"))()  # QP705
 """)
 def test_handed_on(code: str) -> None:
     check(PREAMBLE + code)
@@ -523,21 +491,14 @@ def test_each_taker_of_a_function(name: str) -> None:
 import quart, quart.utils, asyncio, threading, concurrent.futures
 app = quart.Quart(__name__)
 loop = asyncio.new_event_loop()
-async def work(): ...
 pool = concurrent.futures.ThreadPoolExecutor()
 """
     owners = {rules.TASK: "app", "submit": "pool", "run_in_executor": "loop"}
     call = f"{code}{owners.get(name, module)}.{last}"
-    assert judged(f"{call}({'None, ' * position}work())") == {("QP705", 7)}
-    assert judged(f"{call}({keyword}=work())") == {("QP705", 7)}
-    in_thread = judged(f"{call}({keyword}=lambda: quart.request.path)")
-    assert (("QP206", 7) in in_thread) is (name in rules.THREADS)
-
-
-@pytest.mark.parametrize("annotation", sorted(rules.DATA))
-def test_each_annotation_of_data(annotation: str) -> None:
-    code = f"import quart, asyncio\ndef a() -> {annotation}:\n    return x\n"
-    assert judged(f"{code}asyncio.to_thread(a())") == {("QP705", 4)}
+    rule = "QP206" if name in rules.THREADS else "QP203"
+    reads = "lambda: quart.request.path"
+    assert judged(f"{call}({'None, ' * position}{reads})") == {(rule, 6)}
+    assert judged(f"{call}({keyword}={reads})") == {(rule, 6)}
 
 
 def test_celery_publishes_with_these() -> None:

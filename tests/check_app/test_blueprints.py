@@ -32,12 +32,7 @@ async def view():
     return await send_from_directory("a", path="b")  # QP106
 
 @app.get("/a")
-async def opened():
-    return await send_file(open("a"))  # QP106
-
-@app.get("/b")
 async def path():
-    await send_file(name("a"))
     await other("a", max_age=1)
     return await send_file("a", mimetype="b", cache_timeout=1)
 ## awaited
@@ -79,21 +74,6 @@ async def four():
 def five(response):
     pass
 
-@app.get("/")
-async def view():
-    @quart.after_this_request
-    def unknown(response):
-        pass
-    return "a"
-## hook for this request
-from quart import after_this_request
-
-@app.get("/")
-async def view():
-    @after_this_request
-    def late(response):  # QP111
-        response.headers["a"] = "b"
-    return "a"
 ## decorators
 import functools
 
@@ -278,7 +258,7 @@ async def test_each_sync_name(owner: str, name: str) -> None:
     assert judged(code) == {("QP105", 4)}
 
 
-@pytest.mark.parametrize("name", sorted(rules.FLASK_ARGUMENTS))
+@pytest.mark.parametrize("name", rules.FLASK_ARGUMENTS.split())
 def test_each_argument(name: str) -> None:
     """It is Flask's, and none of Quart's."""
     for sends in rules.SENDING["quart"].split():
@@ -297,5 +277,5 @@ def test_each_end(kind: type[ast.AST]) -> None:
         ast.Pass: "pass",
         ast.Return: "return",
     }
-    line = 'NOTES["tea"] = await request.get_data()'
+    line = "app.note = await request.get_data()"
     assert "QP118" in put_in("QP118", line, lines[kind])

@@ -143,7 +143,7 @@ def test_each_broad_class(name: str) -> None:
 @pytest.mark.parametrize("level", sorted(rules.WITHOUT_TRACEBACK))
 def test_each_level(level: str) -> None:
     assert hasattr(logging.Logger, level)
-    assert "QP516" in put_in("QP516", "log.error", f"log.{level}")
+    assert "QP516" in put_in("QP516", "logger.error", f"logger.{level}")
 
 
 @pytest.mark.parametrize(
@@ -160,5 +160,5 @@ def test_each_level(level: str) -> None:
 )
 def test_each_line_that_keeps_the_traceback_or_ends_the_process(line: str) -> None:
     assert rules.TOLD.search(line)
-    old = 'log.error(f"Login failed: {error}")'
+    old = 'app.logger.error(f"Login failed: {error}")'
     assert "QP516" not in put_in("QP516", old, f"{old}\n        {line}")

@@ -306,6 +306,24 @@ def test_the_mode_is_looked_up(
     assert found({**marks, "tests/unit/conftest.py": FIXTURE}) == ids
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("requirements-dev.txt", "pytest-asyncio==0.{}.1\n"),
+        ("poetry.lock", 'name = "pytest-asyncio"\nversion = "0.{}.0"\n'),
+        ("Pipfile", 'pytest-asyncio = "==0.{}.0"\n'),
+    ],
+)
+@pytest.mark.parametrize(
+    ("version", "ids"), [(9, []), (18, []), (19, ["QP804"]), (21, ["QP804"])]
+)
+def test_an_old_plugin_has_another_mode(
+    file: str, text: str, version: int, ids: list[str], found: Found
+) -> None:
+    files = {"pytest.ini": "[pytest]\n", file: text.format(version)}
+    assert found({**files, "conftest.py": FIXTURE}) == ids
+
+
 HOOKED = """\
 from quart import Quart
 

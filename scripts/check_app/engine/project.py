@@ -7,6 +7,7 @@ import stat
 import tomllib
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.util import decode_source
 from itertools import islice
 from pathlib import Path
@@ -41,6 +42,10 @@ EXCLUDED = {
 PROJECT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
 BUILDS_APP = re.compile(r"\b(Quart|Blueprint)\s*[()]")
 OWN_APP_OR_LIFESPAN = re.compile(r"Quart\(|\btest_app\b|\bstartup\(|LifespanManager")
+REQUIREMENTS = ("Pipfile", "*.lock", "pyproject.toml", "*requirements*.txt")
+BEFORE_STRICT = re.compile(  # the mode is strict since pytest-asyncio 0.19
+    r'pytest[-_]asyncio"?\s*(=\s*"|\nversion = ")?[=~^]*0\.(\d|1[0-8])\b'
+)
 OTHER_MODE = re.compile(r"asyncio[-_]mode\W+auto|anyio_mode|trio_mode")
 PYTEST_FILES = {
     "pytest.toml": "pytest",
@@ -65,7 +70,7 @@ class Project:
     """`modules` are the files to report on, `context` those that only explain them."""
 
     def __init__(self, paths: Iterable[Path], exclude: Iterable[str] = ()) -> None:
-        roots = [*paths]
+        self.roots = roots = [*paths]
         excluded = {*EXCLUDED, *exclude}
         self.unread: list[Unread] = []
         found = [*find(roots, excluded, self.unread)]
@@ -173,7 +178,9 @@ class Project:
             return
         if "fixture" in module.text:
             settings = next(pytest_configurations(folder), None)
-            if settings is not None:
+            if pins_old_asyncio(project_folder(module.file, self.roots)):
+                module.asyncio_mode = "auto"
+            elif settings is not None:
                 other = OTHER_MODE.search(str(settings))
                 module.asyncio_mode = "auto" if other else "strict"
         places = [
@@ -328,6 +335,14 @@ def top_folder(path: Path) -> str:
     while is_package(folder) and is_package(os.path.dirname(folder)):
         folder = os.path.dirname(folder)
     return folder
+
+
+@cache
+def pins_old_asyncio(folder: Path) -> bool:
+    """Whether the requirements of a project keep pytest-asyncio below 0.19."""
+    files = (file for name in REQUIREMENTS for file in sorted(folder.glob(name)))
+    texts = (file.read_text("utf-8", "replace") for file in files if file.is_file())
+    return any(map(BEFORE_STRICT.search, texts))
 
 
 def pytest_configurations(folder: str) -> Iterator[dict[str, object]]:

@@ -15,30 +15,23 @@ REMOVED = {
     "quart.__version__": '`importlib.metadata.version("quart")`',
     "quart._app_ctx_stack": "`current_app`",
     "quart._request_ctx_stack": "`request`",
-    "quart._websocket_ctx_stack": "`websocket`",
     "quart.exceptions": "`werkzeug.exceptions`",
     "quart.flask_patch": "a library made for Quart or asyncio",
     "quart.json.JSONDecoder": "`quart.json.provider.DefaultJSONProvider`",
     "quart.json.JSONEncoder": "`quart.json.provider.DefaultJSONProvider`",
     "quart.safe_join": "`werkzeug.utils.safe_join`",
     "quart_auth.AuthManager": "`quart_auth.QuartAuth`",
-    "quart_schema.hide_route": "`quart_schema.hide`",
 }
 REMOVED_ATTRIBUTES = {
-    "app.before_app_first_request": "`before_app_serving`",
     "app.before_first_request": "`before_serving` or `while_serving`",
     "app.config.from_json": "`config.from_file(..., load=json.load)`",
     "app.json_decoder": "`app.json`",
     "app.json_encoder": "`app.json`",
-    "app.send_file_max_age_default": "`app.config['SEND_FILE_MAX_AGE_DEFAULT']`",
-    "app.session_cookie_name": "`app.config['SESSION_COOKIE_NAME']`",
-    "app.templates_auto_reload": "`app.config['TEMPLATES_AUTO_RELOAD']`",
 }
 REMOVED_IN_0_23 = {
     "quart.RequestContext": "`app.test_request_context()`",
     "quart.WebsocketContext": "`app.test_client().websocket()`",
     "quart.request_ctx": "`request`",
-    "quart.testing.connections.WebsocketDisconnectError": "a timeout for `receive()`",
     "quart.websocket_ctx": "`websocket`",
     "quart_flask_patch": "a library made for Quart or asyncio",
 }
@@ -54,10 +47,8 @@ FLASK = {
     "flask_limiter": "quart-rate-limiter",
     "flask_login": "quart-auth",
     "flask_restful": "views and quart-schema",
-    "flask_restx": "quart-schema",
     "flask_socketio": "`@app.websocket`",
     "flask_sqlalchemy": "SQLAlchemy's asyncio extension",
-    "flask_wtf": "quart-wtforms",
 }
 GUARD = re.compile(r"version|VERSION|hasattr|find_spec|QUART_|(Import|Attribute)Error")
 

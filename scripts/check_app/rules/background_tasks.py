@@ -5,7 +5,6 @@ import re
 
 from ..engine.quart import Module, argument, mentions
 from ..engine.rule import Found, rule
-from ..engine.words import SLOW_HASHES
 
 REQUEST_PROXIES = {"quart.request", "quart.session", "quart.websocket"}
 PROXIES = {*REQUEST_PROXIES, "quart.current_app", "quart.g"}
@@ -17,14 +16,12 @@ THREADS = {  # at which place, and by which name, they take a function
     "threading.Thread": (1, "target"),
     "threading.Timer": (1, "function"),
 }
-OTHERS = (TASK, "asyncio.to_thread", "quart.utils.run_sync")
-TAKES_FUNCTION = {**THREADS, **dict.fromkeys(OTHERS, (0, "func"))}
-DATA = {"None", "bool", "bytes", "dict", "float", "int", "list", "str"}
+TAKES_FUNCTION = {**THREADS, TASK: (0, "func")}
 CREATES_TASK = re.compile(r"(^asyncio|loop(\(\))?)\.(create_task|ensure_future)$")
 
 
-def handed_on(module: Module, call: ast.Call, *takers: str) -> ast.expr | None:
-    """What one of `takers` is given to run."""
+def work(module: Module, call: ast.Call, *takers: str) -> ast.AST | None:
+    """The undecorated function of this module that one of `takers` is to run."""
     name = module.name(call.func)
     match call.func:
         case ast.Attribute(value=owner, attr="submit"):
@@ -32,14 +29,6 @@ def handed_on(module: Module, call: ast.Call, *takers: str) -> ast.expr | None:
         case ast.Attribute(value=owner, attr=method) if name not in TAKES_FUNCTION:
             name = method if method != TASK or module.is_app(owner) else ""
     given = argument(call, *TAKES_FUNCTION[name]) if name in takers else None
-    if isinstance(given, ast.Call) and module.name(given.func) == "functools.partial":
-        return argument(given, 0, "func")
-    return given
-
-
-def work(module: Module, call: ast.Call, *takers: str) -> ast.AST | None:
-    """The undecorated function of this module that is handed on."""
-    given = handed_on(module, call, *takers)
     function = given if isinstance(given, ast.Lambda) else module.local_function(given)
     own = function and "_context(" in ast.unparse(function)
     return None if own or getattr(function, "decorator_list", None) else function
@@ -59,8 +48,7 @@ def lost(module: Module, function: ast.AST | None, gone: set[str], *own: str) ->
 
 @rule("QP203 proxy-in-background-task error", on=ast.Call)
 def proxy_in_background_task(module: Module, node: ast.Call) -> Found:
-    """`{}` is not there in a background task: it has a `g` of its own and no request
-    (on 0.22 a stale one); pass it the values
+    """`{}` is not there in a background task (on 0.22 a stale one); pass it the values
 
     The task runs in an app context of its own, after the request may have ended.
 
@@ -78,40 +66,36 @@ def proxy_in_background_task(module: Module, node: ast.Call) -> Found:
 
 @rule("QP206 proxy-in-thread error", on=ast.Call)
 def proxy_in_thread(module: Module, node: ast.Call) -> Found:
-    """`{}` has no value in this thread (RuntimeError); pass the values, or use
-    `asyncio.to_thread`, which carries the context
+    """`{}` has no value in this thread (RuntimeError); pass it, or use `to_thread`
 
     `to_thread` and `run_sync` copy the context variables; threads start without.
 
     runs: get("/report") -> 500
 
-      def render():
-          return request.path.upper()  # here
       @app.get("/report")
       async def report():
-    -     return await asyncio.get_running_loop().run_in_executor(None, render)
-    +     return await asyncio.to_thread(render)
+    -     loop = asyncio.get_running_loop()
+    -     return await loop.run_in_executor(None, lambda: request.path)
+    +     return await asyncio.to_thread(lambda: request.path)
     """
     yield from lost(module, work(module, node, *THREADS), PROXIES)
 
 
 @rule("QP110 stream-without-context error", on=ast.Call)
 def stream_without_context(module: Module, node: ast.Call) -> Found:
-    """`{}` is gone when this generator runs, after the view and its 200; pass the
-    value (`stream_with_context` keeps `request` and `session`, not `g`)
+    """`{}` is gone when this generator runs, after the view and its 200; pass the value
 
-    Quart iterates over the body after it has left the contexts of the request.
+    `stream_with_context` keeps `request` and `session` for it, but not `g`.
 
     runs: get("/lines?word=tea") -> RuntimeError | ExceptionGroup
 
-    - async def lines():
-    -     yield request.args["word"]
-    + async def lines(word):
-    +     yield word
       @app.get("/lines")
       async def stream():
-    -     return lines()
-    +     return lines(request.args["word"])
+    +     @stream_with_context
+          async def lines():
+              yield request.args["word"]  # here
+
+          return lines()
     """
     function = module.local_function(node.func)
     own = function and "_context(" in ast.unparse(function)
@@ -138,79 +122,80 @@ def blocking_client(module: Module, node: ast.Call) -> Found:
 
     One event loop serves everybody. Quart runs plain `def` views in threads.
 
-    runs: blocks(get("/load")) -> True
+    runs: blocks(wait()) -> True
 
-      @app.get("/load")
-      async def load():
-    -     done = subprocess.run(["sleep", "0.2"])
-    +     done = await asyncio.to_thread(subprocess.run, ["sleep", "0.2"])
-          return {"status": done.returncode}
+      async def wait():
+    -     subprocess.run(["sleep", "0.2"])
+    +     await asyncio.to_thread(subprocess.run, ["sleep", "0.2"])
     """
     if module.blocks(node) and module.runs_in_loop(node):
         yield node, ast.unparse(node.func)
 
 
-@rule("QP705 called-instead-of-passed error", on=ast.Call)
-def called_instead_of_passed(module: Module, node: ast.Call) -> Found:
-    """`{}` is called here and its result passed on (TypeError later); pass the
-    function
-
-    The work is done at once, or is a coroutine that nobody awaits.
-
-    runs: [await post("/members"), await app.shutdown(), len(logged())][2] -> 1
-
-      async def send_mail(address):
-          print(address)
-      @app.post("/members")
-      async def add_member():
-    -     app.add_background_task(send_mail("ada@example.com"))
-    +     app.add_background_task(send_mail, "ada@example.com")
-          return "", 202
-    """
-    given = handed_on(module, node, *TAKES_FUNCTION)
-    if isinstance(given, ast.Call) and gives_no_function(module, given):
-        yield given, ast.unparse(given.func)
-
-
-def gives_no_function(module: Module, call: ast.Call) -> bool:
-    function = module.local_function(call.func)
-    if function is None or function.decorator_list:
-        return module.blocks(call) or module.calls_one_of(call, SLOW_HASHES)
-    if isinstance(function, ast.FunctionDef) and function.returns:
-        return ast.unparse(function.returns) in DATA
-    returns = [one for one in module.body(function) if isinstance(one, ast.Return)]
-    return isinstance(function, ast.AsyncFunctionDef) or not returns
-
-
 @rule("QP714 bare-create-task warning", on=ast.Expr)
 def bare_create_task(module: Module, node: ast.Expr) -> Found:
-    """nobody keeps this task: it may be collected at work, a shutdown ends it, its
-    error is logged late or never; `app.add_background_task(...)`, or keep it
+    """nobody keeps this task, and a shutdown ends it; `app.add_background_task(...)`
 
     The event loop holds tasks weakly, and Quart waits for its own tasks alone.
 
-    runs: [await post("/members"), await app.shutdown(), sent][2] -> []
+    runs: [await add_member(), await app.shutdown(), sent][2] -> []
 
       sent = []
       async def send_mail(address):
           await asyncio.sleep(0.1)
           sent.append(address)
-      @app.post("/members")
       async def add_member():
     -     asyncio.create_task(send_mail("ada@example.com"))
     +     app.add_background_task(send_mail, "ada@example.com")
-          return "", 202
     """
-    if isinstance(node.value, ast.Call) and not module.is_test:
-        func = node.value.func
-        if CREATES_TASK.search(module.name(func) or ast.unparse(func)):
-            yield node, ""
+    task = started(module, node)
+    if task and not runs_app(module, task) and not module.is_test:
+        yield node, ""
+
+
+def started(module: Module, node: ast.Expr) -> ast.expr | None:
+    """What runs as a task that nobody keeps."""
+    match node.value:
+        case ast.Call(func=func, args=[task, *_]):
+            if CREATES_TASK.search(module.name(func) or ast.unparse(func)):
+                return task
+    return None
+
+
+def runs_app(module: Module, node: ast.AST | None) -> bool:
+    match node:
+        case ast.Call(func=ast.Attribute(value=app, attr="run_task")):
+            return module.is_app(app)
+    return False
+
+
+@rule("QP822 app-run-task-on-foreign-loop warning", on=ast.Expr)
+def app_run_task_on_foreign_loop(module: Module, node: ast.Expr) -> Found:
+    """its failure goes unseen, and it takes the signals; run the bot in `while_serving`
+
+    SIGINT and SIGTERM end the web page only; the process runs on.
+
+    runs: (await asyncio.gather(main(), return_exceptions=True))[0] -> None
+
+      async def bot():
+          await asyncio.sleep(0.1)
+    + @app.while_serving
+    + async def run_bot():
+    +     task = asyncio.create_task(bot())
+    +     yield
+    +     task.cancel()
+      async def main():
+    -     asyncio.create_task(app.run_task("fd://9999"))  # not open
+    -     await bot()
+    +     await app.run_task("fd://9999")
+    """
+    if runs_app(module, started(module, node)):
+        yield node, ""
 
 
 @rule("QP715 link-in-task error", on=ast.Call)
 def link_in_task(module: Module, node: ast.Call) -> Found:
-    """a background task has no request: on 0.23 this is a RuntimeError, with
-    SERVER_NAME it says `http:`; build the link in the view, and pass it
+    """no request in a background task: RuntimeError on 0.23; build the link in the view
 
     0.22 takes the host and the scheme from the request that started the task.
 

@@ -19,7 +19,7 @@ SYNC = {
     "quart.websocket": "args cookies headers host path url",
 }
 SENDING = {"quart": "send_file send_from_directory"}
-FLASK_ARGUMENTS = {"download_name", "etag", "max_age", "path", "path_or_file"}
+FLASK_ARGUMENTS = "download_name etag max_age path path_or_file"
 FALLS_OFF = {ast.Assign, ast.Await, ast.Pass, ast.Return}
 ANSWERS = re.compile(r"\b(raise|return \S|yield)")
 ADAPTS = re.compile("async def|ensure_async|coroutinefunction|run_sync")
@@ -55,7 +55,7 @@ def awaited_sync_api(module: Module, node: ast.Await) -> Found:
     -     return await jsonify(request.args)
     +     return jsonify(request.args)
     """
-    used = node.value.func if isinstance(node.value, ast.Call) else node.value
+    used = getattr(node.value, "func", node.value)
     name = module.name(used).removesuffix(".get").removesuffix(".getlist")
     owner, _, word = name.rpartition(".")
     wrong = word in SYNC.get(owner, "").split()
@@ -68,10 +68,9 @@ def awaited_sync_api(module: Module, node: ast.Await) -> Found:
 
 @rule("QP106 flask-send-file-argument error", on=ast.Call)
 def flask_send_file_argument(module: Module, node: ast.Call) -> Found:
-    """`{}` is Flask's, a TypeError here; Quart takes attachment_filename, add_etags,
-    cache_timeout, and a path or BytesIO
+    """`{}` is Flask's, a TypeError here: attachment_filename, add_etags, cache_timeout
 
-    Flask renamed the arguments in 2.0 and takes an open file; Quart did neither.
+    Flask renamed the arguments in 2.0, Quart did not.
 
     runs: get("/report") -> 500
 
@@ -80,13 +79,9 @@ def flask_send_file_argument(module: Module, node: ast.Call) -> Found:
     -     return await send_file(__file__, download_name="may.txt")
     +     return await send_file(__file__, attachment_filename="may.txt")
     """
-    if module.calls_one_of(node, SENDING):
-        for given in node.keywords:
-            if given.arg in FLASK_ARGUMENTS:
-                yield given.value, str(given.arg)
-        for one in node.args[:1]:
-            if module.name(getattr(one, "func", None)) == "builtins.open":
-                yield one, "open()"
+    for given in node.keywords if module.calls_one_of(node, SENDING) else ():
+        if given.arg in FLASK_ARGUMENTS.split():
+            yield given.value, given.arg
 
 
 @rule("QP111 after-request-returns-nothing error", on=ast.Module)
@@ -102,19 +97,15 @@ def after_request_returns_nothing(module: Module, node: ast.Module) -> Found:
           response.headers["X-Content-Type-Options"] = "nosniff"
     +     return response
     """
-    hooks = dict(module.hooks("after_request", "after_app_request"))
-    for function in module.functions:
-        names = map(module.decorator_name, function.decorator_list)
-        if function in hooks or "quart.after_this_request" in names:
-            taken = [*function.args.posonlyargs, *function.args.args]
-            if taken and not ANSWERS.search(ast.unparse(function)):
-                yield function, taken[-1].arg
+    for hook, _ in module.hooks("after_request", "after_app_request"):
+        taken = [*hook.args.posonlyargs, *hook.args.args]
+        if taken and not ANSWERS.search(ast.unparse(hook)):
+            yield hook, taken[-1].arg
 
 
 @rule("QP113 sync-decorator-around-view error", on=ast.Return)
 def sync_decorator_around_view(module: Module, node: ast.Return) -> Found:
-    """this returns the coroutine of an async view, a 500; make it `async def` and
-    await `current_app.ensure_async({})(...)`
+    """it returns the view's coroutine, a 500; await `current_app.ensure_async({})(...)`
 
     What a plain function returns is the response. A decorator above may await it.
 
@@ -135,7 +126,7 @@ def sync_decorator_around_view(module: Module, node: ast.Return) -> Found:
     match node.value, module.function(node):
         case ast.Call(func=ast.Name() as called), ast.FunctionDef() as wrapper:
             given = [one for one in module.bindings(called) if isinstance(one, ast.arg)]
-            passed = any(module.function(one) is not wrapper for one in given)
+            passed = {*map(module.function, given)} - {wrapper}
             makers = {*module.ancestors(wrapper)} & around_views(module)
             adapts = any(ADAPTS.search(ast.unparse(one)) for one in makers)
             if passed and makers and not adapts:
@@ -160,10 +151,9 @@ def view_returns_nothing(module: Module, node: Function) -> Found:
 
     runs: post("/notes") -> 500
 
-      NOTES = {}
       @app.post("/notes")
       async def add_note():  # here
-          NOTES["tea"] = await request.get_data()
+          app.note = await request.get_data()
     +     return "", 204
     """
     last = node.body[-1]

@@ -24,13 +24,13 @@ UPPER_CASE = re.compile(r"^ +(self\.|def )?[A-Z][A-Z0-9_]*[ ,:(]|setattr", re.M)
 def served(module: Module, *keys: str) -> Iterator[Setting]:
     """Not in tests, under a name made for them, or under an `if`. Of a key that is set
     twice one may replace the other, unless it hands it on: neither is here."""
-    found = [
-        one
-        for one in ([] if module.is_test else module.configured)
-        if one.key.upper() in keys
-        and not is_for_tests(module, one.target)
-        and f".{one.key}".lower() not in ast.unparse(one.value).lower()
-    ]
+    found = []
+    for one in module.configured if not module.is_test else []:
+        names = [getattr(outer, "name", None) for outer in module.ancestors(one.target)]
+        is_handed_on = f".{one.key}".lower() in ast.unparse(one.value).lower()
+        is_for_tests = FOR_TESTS.search(" ".join(filter(None, names)))
+        if one.key.upper() in keys and not is_handed_on and not is_for_tests:
+            found.append(one)
     known = [one.key.upper() for one in found]
     for setting in found:
         is_asked = module.within(setting.target, ast.If)
@@ -38,31 +38,23 @@ def served(module: Module, *keys: str) -> Iterator[Setting]:
             yield setting
 
 
-def is_for_tests(module: Module, node: ast.AST) -> bool:
-    names = [getattr(one, "name", None) or "" for one in module.ancestors(node)]
-    return any(map(FOR_TESTS.search, names))
-
-
 @rule("QP601 environment-in-class-body note", on=ast.ClassDef)
 def environment_in_class_body(module: Module, node: ast.ClassDef) -> Found:
     """read once, at import: what is set later has no effect; read it in `create_app`
 
-    Tests cannot set it, and where it is missing nothing can be imported. Only one such
-    line of a class is reported.
+    Where it is missing nothing can be imported. One line of a class is reported.
 
     runs: import -> KeyError
 
     - class Config:
     -     TITLE = os.environ["TITLE"]
-      def create_app():
-          app = Quart(__name__)
-    -     app.config.from_object(Config)
+    + def create_app():
+    +     app = Quart(__name__)
     +     app.config["TITLE"] = os.environ["TITLE"]
-          return app
+    +     return app
     """
     names = " ".join([node.name, *map(ast.unparse, node.bases)])
-    is_handed = f"from_object({node.name}" in module.text
-    if (is_handed or CONFIG_CLASS.search(names)) and not module.is_test:
+    if CONFIG_CLASS.search(names) and not module.is_test:
         for part in [one for one in ast.walk(node) if module.name(one) in ENVIRONMENT]:
             if not (module.function(part) or module.within(part, ast.keyword)):
                 yield part, ""
@@ -73,31 +65,21 @@ def environment_in_class_body(module: Module, node: ast.ClassDef) -> Found:
 def config_class_not_instance(module: Module, node: ast.Call) -> Found:
     """the class is read, so `__init__` and properties never run; pass `{}()`
 
-    `from_object` copies upper-case attributes: of a class the defaults, unchecked, and
-    property objects in place of values.
+    Of a class `from_object` copies defaults, unchecked, and properties for values.
 
-    runs: app.config["PAGE_SIZE"] == 20 -> False
+    runs: app.config.get("PAGE_SIZE") -> None
 
       class Config:
-          @property
-          def PAGE_SIZE(self):
-              return 20
+          def __init__(self):
+              self.PAGE_SIZE = 20
     - app.config.from_object(Config)
     + app.config.from_object(Config())
     """
     match node:
         case ast.Call(func=ast.Attribute(attr="from_object"), args=[given]):
-            names = [given]
-            match given:
-                case (
-                    ast.Subscript(value=table)
-                    | ast.Call(func=ast.Attribute(value=table))
-                ):
-                    choices = module.assigned(table)
-                    names = choices.values if isinstance(choices, ast.Dict) else []
-            owners = filter(None, map(module.local_class, names))
-            if any(COMPUTES.search(ast.unparse(owner)) for owner in owners):
-                yield given, ast.unparse(given)
+            owner = module.local_class(given)
+            if owner and COMPUTES.search(ast.unparse(owner)):
+                yield given, owner.name
 
 
 @rule("QP621 settings-from-object error", on=ast.Call)
@@ -129,8 +111,7 @@ def settings_from_object(module: Module, node: ast.Call) -> Found:
 
 @rule("QP603 secret-in-source warning", on=ast.Module)
 def secret_in_source(module: Module, node: ast.Module) -> Found:
-    """whoever reads the source can forge sessions or tokens; take `{}` from the
-    environment, without a default
+    """who reads the source can forge sessions; take `{}` from the environment alone
 
     Nothing says that a default is in use, unless it is compared and refused.
 
@@ -149,11 +130,9 @@ def secret_in_source(module: Module, node: ast.Module) -> Found:
 
 @rule("QP604 debug-in-source warning", on=(ast.Module, ast.Call))
 def debug_in_source(module: Module, node: ast.Module | ast.Call) -> Found:
-    """`{}` shows clients tracebacks with local variables; leave it to tests and to
-    `quart run --debug`
+    """`{}` shows clients tracebacks and variables; leave it to `quart run --debug`
 
-    A server heeds the configuration, not how it was started; TESTING does the same
-    since 0.22. What `app.run` shows on loopback is nobody else's.
+    A server heeds it, however it was started; TESTING does the same since 0.22.
 
     runs: b"locals" in await (await get("/crash")).get_data() -> True
 

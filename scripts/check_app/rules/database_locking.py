@@ -35,7 +35,7 @@ def pragma_once(module: Module, node: ast.Constant) -> Found:
 
     `journal_mode=WAL` is kept in the file. A block that goes on sets its own.
 
-    runs: await (await get("/checked")).get_data() -> b'0'
+    runs: checked() -> 0
 
       engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
     - @app.before_serving
@@ -45,10 +45,9 @@ def pragma_once(module: Module, node: ast.Constant) -> Found:
     + @event.listens_for(engine.sync_engine, "connect")
     + def check_references(connection, record):
     +     connection.execute("PRAGMA foreign_keys=ON")
-      @app.get("/checked")
       async def checked():
           async with engine.connect() as connection:
-              return str(await connection.scalar(text("PRAGMA foreign_keys")))
+              return await connection.scalar(text("PRAGMA foreign_keys"))
     """
     found = SETS.match(str(node.value))
     block = module.within(node, ast.AsyncWith) if found else None

@@ -19,14 +19,11 @@ RAISES_404 = re.compile(r"\babort\((404|\D)|NotFound|or_404|send_\w*(file|direct
 RAISES_500 = re.compile(r"\babort\((500|\D)|InternalServerError\(")
 REVEALING = {"format_exc", "original_exception"}
 LOUD = {"critical", "error", "exception"}
-TEARDOWNS = "app_request app_websocket appcontext request websocket"
+TEARDOWNS = ("teardown_app_request", "teardown_appcontext", "teardown_request")
 CONTEXT_FIRST = (  # in Quart 0.23
-    "dispatch_request dispatch_websocket do_teardown_appcontext do_teardown_request "
-    "do_teardown_websocket finalize_request finalize_websocket full_dispatch_request "
-    "full_dispatch_websocket handle_background_exception handle_exception "
-    "handle_http_exception handle_user_exception handle_websocket_exception "
-    "log_exception make_default_options_response postprocess_websocket "
-    "preprocess_request preprocess_websocket process_response update_template_context"
+    "dispatch_request finalize_request full_dispatch_request handle_exception "
+    "handle_http_exception handle_user_exception log_exception preprocess_request "
+    "make_default_options_response process_response update_template_context"
 )
 
 
@@ -52,8 +49,7 @@ def status_line(module: Module, node: ast.Return) -> Found:
 
 @rule("QP501 errorhandler-exception error", on=ast.Module)
 def errorhandler_exception(module: Module, node: ast.Module) -> Found:
-    """404, 405 and 401 come here too if unhandled; handle 500, or HTTPException as
-    well
+    """404, 405 and 401 come here too if unhandled; handle 500, or HTTPException too
 
     HTTPException is an Exception: `abort()`, bad JSON, failed validation too.
 
@@ -92,32 +88,29 @@ def hands_on(module: Module, function: Function) -> bool:
 
 @rule("QP503 errors-leak-input warning", on=(ast.Call, ast.FormattedValue))
 def errors_leak_input(module: Module, node: ast.Call | ast.FormattedValue) -> Found:
-    """{} of a validation error repeats the input, passwords too; answer with
-    `errors(include_input=False, include_context=False, include_url=False)`
+    """{} of a validation error repeats the input; use `errors(include_input=False)`
 
-    Entries hold `input`, and `ctx`, which may be an exception: no JSON, so 500.
+    Passwords too. `ctx` may be an exception, which is no JSON: leave it out as well.
 
-    runs: b"ada" in await (await post("/", json={"pin": "ada"})).get_data() -> True
+    runs: "input" in log_in("ada")[0] -> True
 
       class Login(BaseModel):
           pin: int
-      @app.errorhandler(ValidationError)
-      async def invalid(error):
-    -     return error.errors(), 400
-    +     return error.errors(include_input=False, include_context=False), 400
-      @app.post("/")
-      async def log_in():
-          return Login.model_validate(await request.get_json()).model_dump()
+      def log_in(pin):
+          try:
+              Login(pin=pin)
+          except ValidationError as error:
+    -         return error.errors()
+    +         return error.errors(include_input=False, include_context=False)
     """
-    hidden = "hide_input_in_errors" in module.text
-    word, error = "the text", None if hidden else module.shown(node)
+    word, error = "the text", module.shown(node)
     match node:
         case ast.Call(func=ast.Attribute(value=owner, attr=attr), keywords=given):
             safe = any(one.arg in {"include_input", None} for one in given)
             if attr in LISTS_OF_ERRORS and not safe:
                 word, error = f"`{attr}()`", owner
-    known = module.kind(error) in PYDANTIC_ERRORS
-    known = known or is_error(module, error, PYDANTIC_ERRORS)
+    kinds = PYDANTIC_ERRORS
+    known = module.kind(error) in kinds or is_error(module, error, kinds)
     if known and reaches_client(module, node):
         yield node, word
 
@@ -144,8 +137,6 @@ def reaches_client(module: Module, node: ast.AST, depth: int = 3) -> bool:
         if called == "builtins.len" or logged or getattr(outer, "test", "") is inner:
             return False
         inner, outer = outer, module.parent(outer)
-    if isinstance(outer, ast.Raise):
-        return module.name(getattr(outer.exc, "func", None)).startswith(WERKZEUG)
     uses = module.uses_of_value(inner) if depth else ()
     return isinstance(outer, ast.Return) or any(
         reaches_client(module, use, depth - 1) for use in uses
@@ -291,9 +282,8 @@ def logged_twice(module: Module, node: ast.Module) -> Found:
           return {"error": "internal server error"}, 500
       app.add_url_rule("/crash", "crash", lambda: 1 / 0)
     """
-    others = [one for one in module.error_handlers if one.kind not in SERVER_ERRORS]
-    taken = {one.function for one in others}
-    ours = {one.function for one in module.error_handlers} - taken - {None}
+    handlers = [one for one in module.error_handlers if one.kind in SERVER_ERRORS]
+    ours = {one.function for one in handlers} - {None}
     for call in module.nodes(ast.Call) if not RAISES_500.search(module.text) else ():
         cause = mentions(call, "original_exception")
         loud = module.log_level(call) in LOUD
@@ -303,10 +293,9 @@ def logged_twice(module: Module, node: ast.Module) -> Found:
 
 @rule("QP520 propagate-exceptions error", on=ast.Module)
 def propagate_exceptions(module: Module, node: ast.Module) -> Found:
-    """with this a crash never reaches the handler for {}: the server answers, and
-    middleware gets the error, on 0.23 an ExceptionGroup; leave it to tests
+    """a crash never reaches the handler for {}: the server answers; leave it to tests
 
-    Flask's extensions ask for it; in Quart their handlers run without it.
+    Flask's extensions ask for it. Middleware gets the error, on 0.23 in a group.
 
     runs: bool(await get("/crash")) -> ZeroDivisionError | ExceptionGroup
 
@@ -326,10 +315,9 @@ def propagate_exceptions(module: Module, node: ast.Module) -> Found:
 
 @rule("QP521 raising-teardown warning", on=ast.Raise)
 def raising_teardown(module: Module, node: ast.Raise) -> Found:
-    """an error in a teardown passes all handlers, and an empty 500 replaces the
-    answer; do in the view what may fail, and log what fails here
+    """an error in a teardown makes the answer an empty 500; log what fails here
 
-    The answer is ready by then. On 0.23 the error comes in ExceptionGroups.
+    It passes all handlers. Do in the view what may fail and somebody has to know.
 
     runs: get("/nowhere") -> RuntimeError | ExceptionGroup
 
@@ -339,7 +327,7 @@ def raising_teardown(module: Module, node: ast.Raise) -> Found:
     +     app.logger.error("not closed")
     """
     near = module.within(node, ast.ExceptHandler, ast.Try)
-    for hook, _ in module.hooks(*(f"teardown_{of}" for of in TEARDOWNS.split())):
+    for hook, _ in module.hooks(*TEARDOWNS):
         given = getattr(node.exc, "id", "") in parameters(hook)
         if module.function(node) is hook and not (given or isinstance(near, ast.Try)):
             yield node, ""

@@ -21,8 +21,7 @@ CLIENTS = {  # and what makes it right: it is closed, or not shared by all reque
 
 @rule("QP807 serving-hook-yield error", on=ast.Module)
 def serving_hook_yield(module: Module, node: ast.Module) -> Found:
-    """`while_serving` is given an `async def` with `yield`, the other serving hooks a
-    function without; as it stands, {}
+    """`while_serving` takes an `async def` with `yield`, other hooks one without: {}
 
     What stands before `yield` is the start, what follows the stop.
 
@@ -50,10 +49,8 @@ def serving_hook_on_blueprint(module: Module, node: ast.Attribute) -> Found:
     runs: import -> AttributeError
 
       blueprint = Blueprint("members", __name__)
-    - @blueprint.before_serving
-    + @blueprint.before_app_serving
-      async def load():
-          print("loading")
+    - blueprint.before_serving(print)
+    + blueprint.before_app_serving(print)
     """
     if node.attr in APP_HOOKS and module.kind(node.value) == "quart.Blueprint":
         yield node, node.attr
@@ -61,8 +58,7 @@ def serving_hook_on_blueprint(module: Module, node: ast.Attribute) -> Found:
 
 @rule("QP818 client-at-import warning", on=ast.Call)
 def client_at_import(module: Module, node: ast.Call) -> Found:
-    """this {}; open a client or pool in a `while_serving` generator, and close it
-    there
+    """this {}; open a client or pool in a `while_serving` generator, and close it there
 
     Connections belong to a loop: a second test gets "Event loop is closed".
 
@@ -84,13 +80,12 @@ def client_at_import(module: Module, node: ast.Call) -> Found:
 
 
 def kept(module: Module, node: ast.Call) -> bool:
-    """At import, in or around a factory, or by a hook that starts the app."""
+    """At import, in a factory, or by a hook that starts the app."""
     function, outer = module.function(node), module.parent(node)
     value = outer if isinstance(outer, ast.Await) else node
     if function in {hook for hook, _ in module.hooks(*STARTING_HOOKS)}:
         return is_kept(module, value, set())
-    nodes = ast.walk(function or node)
-    shared = module.at_import(node) or any(map(module.builds_app, nodes))
+    shared = module.at_import(node) or module.builds_app(function)
     return shared and isinstance(module.parent(value), ast.Assign)
 
 
@@ -115,10 +110,7 @@ def g_in_serving_hook(module: Module, node: ast.Attribute) -> Found:
     if name.startswith("quart.g.") and isinstance(node.ctx, ast.Store):
         hooks = {function for function, _ in module.hooks(*STARTING_HOOKS)}
         same = [one for one in module.nodes(ast.Attribute) if module.name(one) == name]
-        readers = [
-            module.function(one) for one in same if isinstance(one.ctx, ast.Load)
-        ]
-        if module.function(node) in hooks and not (
-            readers and hooks.issuperset(readers)
-        ):
+        reads = [one for one in same if isinstance(one.ctx, ast.Load)]
+        is_shared = reads and hooks.issuperset(map(module.function, reads))
+        if module.function(node) in hooks and not is_shared:
             yield node, name.removeprefix("quart.")

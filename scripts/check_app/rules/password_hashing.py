@@ -13,15 +13,12 @@ def password_hash_blocks(module: Module, node: ast.Call) -> Found:
 
     Each hash takes a tenth of a second from the one thread that serves everybody.
 
-    runs: blocks(post("/members", form={"password": "tea"})) -> True
+    runs: blocks(add_member("tea")) -> True
 
       from werkzeug.security import generate_password_hash
-      @app.post("/members")
-      async def add_member():
-          password = (await request.form)["password"]
-    -     stored = generate_password_hash(password)
-    +     stored = await asyncio.to_thread(generate_password_hash, password)
-          return {"hash": stored}
+      async def add_member(password):
+    -     return generate_password_hash(password)
+    +     return await asyncio.to_thread(generate_password_hash, password)
     """
     if module.calls_one_of(node, SLOW_HASHES) and module.runs_in_loop(node):
         yield node, ast.unparse(node.func)

@@ -6,7 +6,7 @@ import re
 from ..engine.awaiting import misused
 from ..engine.quart import Module, argument, mentions, parameters
 from ..engine.rule import Found, rule
-from ..engine.scopes import FUNCTIONS, Function
+from ..engine.scopes import FUNCTIONS
 from ..engine.words import CATCH_ALL, PYDANTIC_ERRORS, SCHEMA_ERROR
 
 BODY = "data files form get_data() get_json() json values"
@@ -17,15 +17,9 @@ NAME_WITHOUT_FOLDERS = {"name", "stem", "suffix", "suffixes"}
 LIST = r"(typing\.)?(list|set|tuple|List)(\[[^(),]*\])?"
 LISTED = re.compile(rf"{LIST}( \| None)?|Annotated\[{LIST}, Field\([^()]*\)\]")
 FORMS = ("quart_schema.DataSource.FORM", "quart_schema.DataSource.FORM_MULTIPART")
-VALIDATED = {
-    "quart_schema.validate_headers": "headers",
-    "quart_schema.validate_querystring": "query_args",
-    "quart_schema.validate_request": "data",
-}
-WRAPPING = (
-    "quart_auth.basic_auth_required quart_auth.login_required quart_jwt_extended. "
-    "quart_rate_limiter. quart_schema.validate_"
-)
+VALIDATES_WITH = "quart_schema.validate_"
+VALIDATED = {"headers": "headers", "querystring": "query_args", "request": "data"}
+WRAPPING = ("quart_auth.", "quart_jwt_extended.", "quart_rate_limiter.", VALIDATES_WITH)
 MISS_TYPE_ERROR = {*PYDANTIC_ERRORS, "builtins.ValueError"}
 TAKE_VALUE_ERROR = {*CATCH_ALL, "builtins.ValueError"}
 MISS_VALUE_ERROR = {*PYDANTIC_ERRORS, "builtins.KeyError", "builtins.TypeError"}
@@ -76,22 +70,10 @@ def upload_filename(module: Module, node: ast.Attribute) -> Found:
     +     await upload.save(Path("files") / uuid4().hex)
           return "", 201
     """
-    named = node.attr == "filename" and from_files(module, node.value)
-    if named and becomes_path(module, node):
+    function = node.attr == "filename" and module.function(node)
+    names = map(module.name, ast.walk(function)) if function else ()
+    if "quart.request.files" in names and becomes_path(module, node):
         yield node, ""
-
-
-def from_files(module: Module, node: ast.AST, depth: int = 3) -> bool:
-    """Whether it, or what its names were given or loop over, is `request.files`."""
-    for part in ast.walk(node):
-        if module.name(part) == "quart.request.files":
-            return True
-        for binding in module.bindings(part) if isinstance(part, ast.Name) else ():
-            near = module.within(binding, ast.stmt, ast.comprehension)
-            source = getattr(near, "iter", getattr(near, "value", None))
-            if source and depth and from_files(module, source, depth - 1):
-                return True
-    return False
 
 
 def becomes_path(module: Module, node: ast.AST) -> bool:
@@ -111,8 +93,7 @@ def becomes_path(module: Module, node: ast.AST) -> bool:
 
 @rule("QP114 decorator-above-route error", on=ast.Module)
 def decorator_above_route(module: Module, node: ast.Module) -> Found:
-    """`{}` stands above the route, so the app serves the view without it; move it
-    below
+    """`{}` stands above the route: the app serves the view without it; move it below
 
     The route registers the function it is given; what wraps it later never runs.
 
@@ -138,14 +119,12 @@ def decorator_above_route(module: Module, node: ast.Module) -> Found:
                 isinstance(part, ast.Return) and module.local_function(part.value)
                 for part in ast.walk(maker)
             )
-            if wraps or module.name(func).startswith(tuple(WRAPPING.split())):
+            if wraps or module.name(func).startswith(WRAPPING):
                 yield decorator, ast.unparse(func).rpartition(".")[2]
 
 
-@rule(
-    "QP115 validated-argument-missing error", on=(ast.FunctionDef, ast.AsyncFunctionDef)
-)
-def validated_argument_missing(module: Module, node: Function) -> Found:
+@rule("QP115 validated-argument-missing error", on=ast.AsyncFunctionDef)
+def validated_argument_missing(module: Module, node: ast.AsyncFunctionDef) -> Found:
     """the value is passed as `{}`, which this view does not take (TypeError): add it
 
     quart-schema passes by keyword: `data`, `query_args`, `headers`.
@@ -163,7 +142,7 @@ def validated_argument_missing(module: Module, node: Function) -> Found:
     """
     names = [module.decorator_name(one) for one in node.decorator_list]
     for position, name in enumerate(names):
-        wanted = VALIDATED.get(name, "")
+        wanted = VALIDATED.get(name.removeprefix(VALIDATES_WITH), "")
         direct = all(one.startswith("quart_schema.") for one in names[position:])
         taken = wanted in parameters(node) or node.args.kwarg
         if wanted and direct and not taken:
@@ -188,9 +167,8 @@ def unchecked_json_body(module: Module, node: ast.Await) -> Found:
     + async def add_note(data: Note):
           return {"text": data.text}
     """
-    options = {one.arg for one in getattr(node.value, "keywords", ())}
-    plain = options <= {"cache", "silent"} and not getattr(node.value, "args", ())
-    if plain and module.name(getattr(node.value, "func", node.value)) in JSON_BODY:
+    name = module.name(getattr(node.value, "func", node.value))
+    if name in JSON_BODY and "force" not in ast.unparse(node):
         uses: list[ast.AST] = [*module.uses_of_value(node)] or [node]
         parts = {node, *uses}
         unchecked = all(is_unchecked(module, one, MISS_TYPE_ERROR) for one in parts)
@@ -216,13 +194,10 @@ def is_unchecked(module: Module, node: ast.AST, misses: set[str]) -> bool:
     if function not in {*module.views, *module.websocket_handlers}:
         return False
     decorators = getattr(function, "decorator_list", ())
-    names = [ast.unparse(getattr(one, "func", one)) for one in decorators]
-    checked = any(map(CHECKS_INPUT.search, names)) or mentions(function, "is_json")
-    return not checked and not any(
-        module.caught(handler) - misses
-        and not SERVER_ERROR.search(ast.unparse(handler))
-        for handler in module.guards(node)
-    )
+    names = " ".join(ast.unparse(getattr(one, "func", one)) for one in decorators)
+    checked = CHECKS_INPUT.search(names) or mentions(function, "is_json")
+    ways = [w for w in module.guards(node) if not SERVER_ERROR.search(ast.unparse(w))]
+    return not checked and not any(module.caught(way) - misses for way in ways)
 
 
 @rule("QP119 list-in-query error", on=ast.Call)
@@ -319,8 +294,12 @@ def validation_error(module: Module, node: ast.Module | ast.ExceptHandler) -> Fo
         decorators = getattr(module.function(node), "decorator_list", ())
         lines = map(ast.unparse, getattr(module.parent(node), "body", ()))
         makes = any(map(MAKES_MODEL.search, lines))
-        validated = VALIDATED.keys() & map(module.decorator_name, decorators)
-        if validated and not makes and module.caught(node) <= PYDANTIC_ERRORS:
+        names = " ".join(map(module.decorator_name, decorators))
+        if (
+            VALIDATES_WITH in names
+            and not makes
+            and module.caught(node) <= PYDANTIC_ERRORS
+        ):
             yield node, "a view"
     elif module.imports_any("quart_schema") and not VALIDATES.search(module.text):
         right = [one for one in module.error_handlers if one.kind == SCHEMA_ERROR]

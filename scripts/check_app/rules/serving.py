@@ -11,16 +11,13 @@ from ..engine.scopes import FUNCTIONS, Function
 WSGI = {
     "asgiref.wsgi": "WsgiToAsgi",
     "gevent.pywsgi": "WSGIServer",
-    "serverless_wsgi": "handle_request",
     "waitress": "serve",
     "werkzeug.middleware.proxy_fix": "ProxyFix",
     "werkzeug.serving": "make_server run_simple",
-    "wsgiref.simple_server": "make_server",
 }
 EVENT_STREAM = re.compile(
     r"(content[-_]type|mimetype)['\"\]]*\s?[:=,]\s?['\"]text/event-stream", re.I
 )
-LOOSE_TASK = re.compile(r"(asyncio|loop(\(\))?)\.(create_task|ensure_future)$")
 TOKENS = re.compile(r"(completions|messages|responses)\.(stream|create\(.*stream=T)")
 WITHOUT_END = re.compile(r"True|1|not .*\.is_set\(\)")
 AROUND_ITSELF = re.compile(r"(\w+) = [\w.]*Middleware\(\1\b")
@@ -44,18 +41,15 @@ SENDING = ("Response", "make_response", "response_class")
 
 @rule("QP704 loop-in-loop error", on=ast.Call)
 def loop_in_loop(module: Module, node: ast.Call) -> Found:
-    """`{}` starts a loop inside a loop, a RuntimeError; await the work, or
-    `run_task()`
+    """`{}` starts a loop in a loop, a RuntimeError; await the work, or `run_task()`
 
     A thread runs one event loop at a time.
 
-    runs: get("/notes") -> 500
+    runs: wait() -> RuntimeError
 
-      @app.get("/notes")
-      async def notes():
+      async def wait():
     -     asyncio.run(asyncio.sleep(0))
     +     await asyncio.sleep(0)
-          return {"notes": []}
     """
     starts = module.name(node.func) == "asyncio.run"
     match node.func:
@@ -84,28 +78,25 @@ def wsgi(module: Module, node: ast.Attribute | ast.Call) -> Found:
             wrong = module.is_app(owner)
         case ast.Call(args=args, keywords=named) if module.calls_one_of(node, WSGI):
             given = [*args, *(one.value for one in named)]
-            apps = (module.is_app(one) or mentions(one, "asgi_app") for one in given)
-            wrong = any(apps)
+            wrong = any(module.is_app(o) or mentions(o, "asgi_app") for o in given)
         case _:
-            return
+            wrong = False
     if wrong:
         yield node, ast.unparse(getattr(node, "func", node))
 
 
 @rule("QP109 stream-timeout warning", on=(ast.Call, ast.Constant))
 def stream_timeout(module: Module, node: ast.Call | ast.Constant) -> Found:
-    r"""after 60 s (RESPONSE_TIMEOUT) 0.22 cuts it, 0.23 hangs; `response.timeout =
-    None`
+    r"""after 60 s RESPONSE_TIMEOUT cuts it, 0.23 hangs; `response.timeout = None`
 
     Event streams, tokens of a model and loops without end, whatever their type.
 
     runs: 0.22: [app.config.update(RESPONSE_TIMEOUT=0.1), await (await
-    get("/news")).get_data()][1] -> b'data: 1\n\n'
+    get("/news")).get_data()][1] -> b''
 
       async def news():
-          yield "data: 1\n\n"
           await asyncio.sleep(0.5)
-          yield "data: 2\n\n"
+          yield "data: 1\n\n"
       @app.get("/news")
       async def stream_news():
           response = Response(news(), mimetype="text/event-stream")  # here
@@ -160,36 +151,6 @@ def proxy_fix_around_app(module: Module, node: ast.Assign) -> Found:
         later, part = use.lineno > node.lineno, module.parent(use)
         if later and isinstance(part, ast.Attribute) and part.attr != "app":
             yield node, ast.unparse(part)
-
-
-@rule("QP822 app-run-task-on-foreign-loop warning", on=ast.Call)
-def app_run_task_on_foreign_loop(module: Module, node: ast.Call) -> Found:
-    """its failure goes unseen, and it takes the signals; run the bot in
-    `while_serving`
-
-    SIGINT and SIGTERM end the web page only; the process runs on.
-
-    runs: (await asyncio.gather(main(), return_exceptions=True))[0] -> None
-
-      async def bot():
-          await asyncio.sleep(0.1)
-    + @app.while_serving
-    + async def run_bot():
-    +     task = asyncio.create_task(bot())
-    +     try:
-    +         yield
-    +     finally:
-    +         task.cancel()
-      async def main():
-    -     asyncio.create_task(app.run_task("fd://9999"))  # not open
-    -     await bot()
-    +     await app.run_task("fd://9999")
-    """
-    match node.args, module.parent(node):
-        case [ast.Call(func=ast.Attribute(value=app, attr="run_task"))], ast.Expr():
-            maker = module.name(node.func) or ast.unparse(node.func)
-            if module.is_app(app) and LOOSE_TASK.search(maker):
-                yield node, ""
 
 
 @rule("QP823 deployment-command error", on=Line)

@@ -48,14 +48,13 @@ def lost_traceback(module: Module, node: ast.ExceptHandler) -> Found:
 
     runs: [log_in("ada"), logged()[0].exc_info is None][1] -> True
 
-      log = logging.getLogger(__name__)
       def log_in(name: str) -> None:
           try:
               int(name)
     -     except Exception as error:
-    -         log.error(f"Login failed: {error}")
+    -         app.logger.error(f"Login failed: {error}")
     +     except Exception:
-    +         log.exception("Login failed")
+    +         app.logger.exception("Login failed")
     """
     told = TOLD.search(ast.unparse(node))
     for call in ast.walk(node) if CATCH_ALL & module.caught(node) and not told else ():
@@ -75,9 +74,8 @@ def secret_in_log(module: Module, node: ast.Attribute) -> Found:
 
       @app.post("/")
       async def log_in():
-          body = await request.get_json()
-    -     app.logger.warning("login: %s", body)
-    +     app.logger.warning("login: %s", sorted(body or {}))
+    -     app.logger.warning("login: %s", await request.get_json())
+    +     app.logger.warning("login from %s", request.remote_addr)
           return {}
     """
     word = module.name(node).removeprefix("quart.")

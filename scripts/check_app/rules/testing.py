@@ -44,8 +44,7 @@ def unawaited_client_call(module: Module, node: ast.Attribute | ast.Call) -> Fou
 def sync_with(module: Module, node: ast.withitem | ast.Call) -> Found:
     """`{}` needs `async with`: `with` raises TypeError, and `push()` does nothing
 
-    Contexts, `test_app()`, the test client and what it opens are synchronous in Flask.
-    Here a context belongs to the task that entered it.
+    They are synchronous in Flask; here a context belongs to the task that entered it.
 
     runs: await name() -> TypeError
 
@@ -114,11 +113,9 @@ def async_fixture_in_strict_mode(module: Module, node: ast.AsyncFunctionDef) -> 
 
 @rule("QP805 client-without-lifespan warning", on=ast.Module)
 def client_without_lifespan(module: Module, node: ast.Module) -> Found:
-    """nothing here runs the serving hooks of the app; `async with app.test_app():`
-    does
+    """nothing here runs the app's serving hooks; `async with app.test_app():` does
 
-    The view answers 500. Reported once for tests that start no app, where only hooks of
-    the app which they import set something that views read.
+    Reported once, for tests that start no app, where only hooks set what views read.
 
     runs: await test_price() -> AssertionError
 
@@ -151,9 +148,8 @@ def form_in_data(module: Module, node: ast.Call) -> Found:
       async def add_note():
           return dict(await request.form)
       async def test_add_note():
-          client = app.test_client()
-    -     response = await client.post("/notes", data={"text": "tea"})
-    +     response = await client.post("/notes", form={"text": "tea"})
+    -     response = await app.test_client().post("/notes", data={"text": "tea"})
+    +     response = await app.test_client().post("/notes", form={"text": "tea"})
           assert await response.get_json() == {"text": "tea"}
     """
     data = argument(node, None, "data")

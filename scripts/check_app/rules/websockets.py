@@ -28,21 +28,18 @@ def request_in_websocket(module: Module, node: ast.Module) -> Found:
 
     It runs in a websocket context. `session` and `g` work in both.
 
-    runs: visit(client, "/chat") -> 500
+    runs: visit(client, "/chat?name=ada") -> 500
 
       @app.websocket("/chat")
       async def chat():
-    -     if "token" not in request.headers:
-    +     if "token" not in websocket.headers:
-              abort(401)
-          await websocket.send("hello")
+    -     await websocket.send(request.args["name"])
+    +     await websocket.send(websocket.args["name"])
     """
     hooks = {function for function, _ in module.hooks(*BEFORE_WEBSOCKET)}
     shared = {*module.views, *(one for one, _ in module.hooks(*BEFORE_REQUEST))}
     for handler in (hooks | module.websocket_handlers) - shared:
         uses = [one for one in ast.walk(handler) if module.name(one) == "quart.request"]
-        read = all(isinstance(module.parent(one), ast.Attribute) for one in uses)
-        if uses and read and not mentions(handler, "has_request_context"):
+        if uses and not mentions(handler, "has_request_context"):
             yield uses[0], ""
 
 
@@ -57,8 +54,7 @@ def close_before_accept(module: Module, node: ast.Await) -> Found:
       @app.websocket("/chat")
       async def chat():
           if "token" not in websocket.headers:
-    -         await websocket.close(1008, "token required")
-    -         return
+    -         return await websocket.close(1008)
     +         abort(401)
           await websocket.send("hello")
     """
@@ -68,8 +64,7 @@ def close_before_accept(module: Module, node: ast.Await) -> Found:
 
 @rule("QP303 websocket-never-answered error", on=(ast.Return, ast.AsyncFunctionDef))
 def websocket_never_answered(module: Module, node: ast.stmt) -> Found:
-    """unanswered: 500 on 0.22, the client hangs on 0.23; `abort()` or return a
-    response
+    """unanswered: 500 on 0.22, the client hangs on 0.23; `abort()`, or return a status
 
     `accept`, `send`, `receive`, an error or a returned response answer it.
 
@@ -175,8 +170,7 @@ def task_group_around_websocket(module: Module, node: ast.Call) -> Found:
     runs: 0.23: [await visit(client, "/chat"), len(logged())][-1] -> 1
 
       async def read():
-          while True:
-              await websocket.receive()
+          await websocket.receive()
       @app.websocket("/chat")
       async def chat():
           async with asyncio.TaskGroup() as tasks:
@@ -197,8 +191,7 @@ def task_group_around_websocket(module: Module, node: ast.Call) -> Found:
 
 @rule("QP313 return-after-accept warning", on=ast.If)
 def return_after_accept(module: Module, node: ast.If) -> Found:
-    """this refusal is 1000 (OK) to the client; `await websocket.close(1008, ...)`
-    first
+    """this refusal is 1000 (OK) to the client; `await websocket.close(1008)` first
 
     What is returned, or raised by `abort`, is dropped once the websocket is open.
 
