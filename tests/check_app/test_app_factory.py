@@ -16,11 +16,9 @@ from tests.support.versions import QUART_0_23
 # Which release had the name last, as its wheel on PyPI has it.
 WAS_IN = {
     "quart.__version__": "quart 0.15",
-    "quart._app_ctx_stack": "quart 0.17",
     "quart._request_ctx_stack": "quart 0.17",
     "quart.exceptions": "quart 0.14",
     "quart.flask_patch": "quart 0.18",
-    "quart.json.JSONDecoder": "quart 0.17",
     "quart.json.JSONEncoder": "quart 0.17",
     "quart.safe_join": "quart 0.17",
     "quart_auth.AuthManager": "quart-auth 0.8",
@@ -28,7 +26,6 @@ WAS_IN = {
 ATTRIBUTE_WAS_IN = {
     "app.before_first_request": "quart 0.18",
     "app.config.from_json": "quart 0.17",
-    "app.json_decoder": "quart 0.17",
     "app.json_encoder": "quart 0.17",
 }
 IS_IN_0_22 = {
@@ -226,7 +223,7 @@ def one():
     print(other.json_encoder, current_app.json_encoder, app.name)  # QP902
 
 app.json_encoder = Encoder  # QP902
-app.json_decoder = blueprint.json_decoder = None  # QP902
+app.json_encoder = blueprint.json_encoder = None  # QP902
 app.config.from_json("a")  # QP902
 app.settings.from_json("a")
 other.config.from_json("a")

@@ -11,7 +11,6 @@ from check_app.engine.report import report_on
 from check_app.rules import database_sessions as rules
 from sqlalchemy import MetaData, make_url
 from sqlalchemy.exc import NoSuchModuleError
-from sqlalchemy.ext import asyncio
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from tests.check_app import PREAMBLE, cases, check, put_in
@@ -300,13 +299,6 @@ def test_an_engine_is_closed(
         (tmp_path / f"{name}.py").write_text(code)
     report = report_on(Project([tmp_path]), lambda code, path: code == "QP401")
     assert [one.id for one in report.findings] == found
-
-
-@pytest.mark.parametrize("name", sorted(rules.ENGINES))
-def test_each_engine(name: str) -> None:
-    assert hasattr(asyncio, name.rpartition(".")[2])
-    new = f"import sqlalchemy.ext.asyncio\n\napp.db = {name}("
-    assert "QP401" in put_in("QP401", "app.db = create_async_engine(", new)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,5 @@
 from importlib import import_module
 from pathlib import Path
 
-NAMES = sorted(
-    path.stem for path in Path(__file__).parent.glob("*.py") if path.stem != "__init__"
-)
-for name in NAMES:
-    import_module(f"{__name__}.{name}")
+for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
+    import_module(f"{__name__}.{path.stem}")

@@ -13,11 +13,9 @@ PROXIES = {
 CORS = {"quart_cors.cors", "quart_cors.route_cors", "quart_cors.websocket_cors"}
 REMOVED = {
     "quart.__version__": '`importlib.metadata.version("quart")`',
-    "quart._app_ctx_stack": "`current_app`",
     "quart._request_ctx_stack": "`request`",
     "quart.exceptions": "`werkzeug.exceptions`",
     "quart.flask_patch": "a library made for Quart or asyncio",
-    "quart.json.JSONDecoder": "`quart.json.provider.DefaultJSONProvider`",
     "quart.json.JSONEncoder": "`quart.json.provider.DefaultJSONProvider`",
     "quart.safe_join": "`werkzeug.utils.safe_join`",
     "quart_auth.AuthManager": "`quart_auth.QuartAuth`",
@@ -25,7 +23,6 @@ REMOVED = {
 REMOVED_ATTRIBUTES = {
     "app.before_first_request": "`before_serving` or `while_serving`",
     "app.config.from_json": "`config.from_file(..., load=json.load)`",
-    "app.json_decoder": "`app.json`",
     "app.json_encoder": "`app.json`",
 }
 REMOVED_IN_0_23 = {
@@ -36,9 +33,8 @@ REMOVED_IN_0_23 = {
     "quart_flask_patch": "a library made for Quart or asyncio",
 }
 FLASK_NAMES = (
-    "current_app flash g get_flashed_messages jsonify make_response render_template "
-    "render_template_string request send_file send_from_directory session "
-    "stream_with_context url_for"
+    "current_app g jsonify make_response render_template request send_file "
+    "send_from_directory session stream_with_context url_for"
 )
 FLASK = {
     **{f"flask.{name}": f"`quart.{name}`" for name in FLASK_NAMES.split()},
@@ -76,12 +72,6 @@ def is_guarded(module: Module, node: ast.AST) -> bool:
         if any(GUARD.search(ast.unparse(guard)) for guard in guards if guard):
             return True
     return module.is_test and "skip" in module.text
-
-
-def is_quart_alone(module: Module) -> bool:
-    """It makes what is Quart's and not Flask's, and no file patches Flask."""
-    is_mixed = "Flask(" in module.text or "flask_patch" in module.settings
-    return module.imports_any("quart.Quart", "quart.Blueprint") and not is_mixed
 
 
 @rule("QP901 removed-name error", on=(ast.Import, ast.ImportFrom, ast.Attribute))
@@ -141,7 +131,9 @@ def flask_name(module: Module, node: ast.AST) -> Found:
       async def notes():
           return {"tag": request.args.get("tag")}
     """
-    return uses_of(FLASK if is_quart_alone(module) else {}, module, node)
+    is_mixed = "Flask(" in module.text or "flask_patch" in module.settings
+    is_quart = module.imports_any("quart.Quart", "quart.Blueprint") and not is_mixed
+    return uses_of(FLASK if is_quart else {}, module, node)
 
 
 @rule("QP205 proxy-at-import error", on=(ast.Attribute, ast.Subscript))

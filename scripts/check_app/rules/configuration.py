@@ -22,8 +22,7 @@ UPPER_CASE = re.compile(r"^ +(self\.|def )?[A-Z][A-Z0-9_]*[ ,:(]|setattr", re.M)
 
 
 def served(module: Module, *keys: str) -> Iterator[Setting]:
-    """Not in tests, under a name made for them, or under an `if`. Of a key that is set
-    twice one may replace the other, unless it hands it on: neither is here."""
+    """What production gets: not under a name for tests or an `if`, nor set twice."""
     found = []
     for one in module.configured if not module.is_test else []:
         names = [getattr(outer, "name", None) for outer in module.ancestors(one.target)]

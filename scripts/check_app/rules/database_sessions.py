@@ -9,7 +9,6 @@ from ..engine.rule import Found, rule
 from ..engine.words import ASYNC_CONNECTION, ASYNC_ENGINE, ASYNC_MAKER, ASYNC_SESSION
 
 ASYNCIO = "sqlalchemy.ext.asyncio."
-ENGINES = {ASYNC_ENGINE, f"{ASYNCIO}async_engine_from_config"}
 SYNC_URL = re.compile(  # as `ast.unparse` writes it
     r"f?['\"]((mariadb|mysql|postgres|sqlite|\w+\+(mysqldb|psycopg2|py\w+))://)"
 )
@@ -24,7 +23,7 @@ COROUTINES = dict.fromkeys(
 
 @rule("QP401 engine-outside-serving warning", on=ast.Call)
 def engine_outside_serving(module: Module, node: ast.Call) -> Found:
-    """`{}` before the app serves is never closed; call it in `while_serving`
+    """an engine made before the app serves is never closed; use `while_serving`
 
     Its connections stay with the first loop, and each test has a loop of its own.
 
@@ -39,12 +38,13 @@ def engine_outside_serving(module: Module, node: ast.Call) -> Found:
     +     finally:
     +         await app.db.dispose()
     """
-    name, function = module.name(node.func), module.function(node)
+    function = module.function(node)
     makes_app = isinstance(function, ast.FunctionDef) and module.builds_app(function)
     serves = not (module.is_test or module.imports_any("alembic"))
     stays = not module.is_disposed and not argument(node, None, "poolclass")
-    if name in ENGINES and (makes_app or module.at_import(node)) and serves and stays:
-        yield node, name.rpartition(".")[2]
+    is_engine = module.name(node.func) == ASYNC_ENGINE and serves and stays
+    if is_engine and (makes_app or module.at_import(node)):
+        yield node, ""
 
 
 @rule("QP402 shared-session error", on=ast.Module)
@@ -81,11 +81,10 @@ def sync_database_driver(module: Module, node: ast.Call) -> Found:
     -     return create_async_engine("sqlite:///a.db", echo=app.debug)
     +     return create_async_engine("sqlite+aiosqlite:///a.db", echo=app.debug)
     """
-    url = argument(node, 0, "url")
-    if url and module.name(node.func) == ASYNC_ENGINE:
-        found = SYNC_URL.match(ast.unparse(module.fallback(url)))
-        if found:
-            yield url, found[1]
+    url = argument(node, 0, "url") if module.name(node.func) == ASYNC_ENGINE else None
+    found = url and SYNC_URL.match(ast.unparse(module.fallback(url)))
+    if url and found:
+        yield url, found[1]
 
 
 @rule("QP406 commit-in-teardown warning", on=ast.Module)

@@ -4,7 +4,7 @@ import ast
 import re
 
 from ..engine.awaiting import misused
-from ..engine.quart import Module, argument, mentions, parameters
+from ..engine.quart import Module, argument, contains, mentions, parameters
 from ..engine.rule import Found, rule
 from ..engine.scopes import FUNCTIONS
 from ..engine.words import CATCH_ALL, PYDANTIC_ERRORS, SCHEMA_ERROR
@@ -24,10 +24,7 @@ MISS_TYPE_ERROR = {*PYDANTIC_ERRORS, "builtins.ValueError"}
 TAKE_VALUE_ERROR = {*CATCH_ALL, "builtins.ValueError"}
 MISS_VALUE_ERROR = {*PYDANTIC_ERRORS, "builtins.KeyError", "builtins.TypeError"}
 TEXTS = "request.args request.cookies request.form request.headers websocket.args"
-CONVERSIONS = (
-    "builtins.float builtins.int datetime.date.fromisoformat decimal.Decimal "
-    "datetime.datetime.fromisoformat uuid.UUID"
-)
+CONVERSIONS = {"UUID", "float", "fromisoformat", "int"}
 SERVER_ERROR = re.compile(r"\b5\d\d\b")
 CHECKS_INPUT = re.compile("json|schema|valid")  # in the name of a decorator
 LOOKED_AT = re.compile(r"\.is[a-z]+$|match\(| in |[!=]= ")
@@ -115,10 +112,9 @@ def decorator_above_route(module: Module, node: ast.Module) -> Found:
         for decorator in above[: above.index(call) if call in above else 0]:
             func = getattr(decorator, "func", decorator)
             maker = module.local_function(func)
-            wraps = maker and any(
-                isinstance(part, ast.Return) and module.local_function(part.value)
-                for part in ast.walk(maker)
-            )
+            parts = ast.walk(maker) if maker else ()
+            returned = [part.value for part in parts if isinstance(part, ast.Return)]
+            wraps = any(map(module.local_function, returned))
             if wraps or module.name(func).startswith(WRAPPING):
                 yield decorator, ast.unparse(func).rpartition(".")[2]
 
@@ -222,9 +218,7 @@ def list_in_query(module: Module, node: ast.Call) -> Found:
     source = module.name(argument(node, None, "source"))
     if source in FORMS or module.name(node.func) == "quart_schema.validate_querystring":
         model = module.local_class(argument(node, 0, "model_class"))
-        lines = model.body if model else []
-        validates = any(isinstance(line, FUNCTIONS) for line in lines)
-        for line in lines if not validates else ():
+        for line in model.body if model and not contains(model, *FUNCTIONS) else ():
             if LISTED.fullmatch(ast.unparse(getattr(line, "annotation", line))):
                 yield line, ast.unparse(line).partition(":")[0]
 
@@ -239,12 +233,11 @@ def argument_converted_by_hand(module: Module, node: ast.Call) -> Found:
 
       @app.get("/notes")
       async def notes():
-    -     page = int(request.args.get("page", 1))
-    +     page = request.args.get("page", 1, type=int)
-          return {"page": page}
+    -     return {"page": int(request.args.get("page", 1))}
+    +     return {"page": request.args.get("page", 1, type=int)}
     """
     name = module.name(node.func)
-    if name in CONVERSIONS.split() and len(node.args) == 1:
+    if name.rpartition(".")[2] in CONVERSIONS and len(node.args) == 1:
         handled = {one.kind for one in module.error_handlers} & TAKE_VALUE_ERROR
         unchecked = is_unchecked(module, node, MISS_VALUE_ERROR)
         if unchecked and not handled and is_text(module, node.args[0]):
@@ -292,14 +285,10 @@ def validation_error(module: Module, node: ast.Module | ast.ExceptHandler) -> Fo
     """
     if isinstance(node, ast.ExceptHandler):
         decorators = getattr(module.function(node), "decorator_list", ())
-        lines = map(ast.unparse, getattr(module.parent(node), "body", ()))
-        makes = any(map(MAKES_MODEL.search, lines))
         names = " ".join(map(module.decorator_name, decorators))
-        if (
-            VALIDATES_WITH in names
-            and not makes
-            and module.caught(node) <= PYDANTIC_ERRORS
-        ):
+        lines = map(ast.unparse, getattr(module.parent(node), "body", ()))
+        is_late = VALIDATES_WITH in names and module.caught(node) <= PYDANTIC_ERRORS
+        if is_late and not any(map(MAKES_MODEL.search, lines)):
             yield node, "a view"
     elif module.imports_any("quart_schema") and not VALIDATES.search(module.text):
         right = [one for one in module.error_handlers if one.kind == SCHEMA_ERROR]
@@ -311,7 +300,7 @@ def validation_error(module: Module, node: ast.Module | ast.ExceptHandler) -> Fo
 
 @rule("QP906 quart-schema-title error", on=ast.Call)
 def quart_schema_title(module: Module, node: ast.Call) -> Found:
-    """QuartSchema takes no `{}`; write `info=Info(title="...", version="...")`
+    """QuartSchema takes no such argument; `info=Info(title="...", version="...")`
 
     The arguments went in 0.14.
 
@@ -320,7 +309,6 @@ def quart_schema_title(module: Module, node: ast.Call) -> Found:
     - QuartSchema(app, title="Notes")
     + QuartSchema(app, info=Info(title="Notes", version="1.0"))
     """
-    if module.name(node.func) == "quart_schema.QuartSchema":
-        given = [one.arg for one in node.keywords if one.arg in {"title", "version"}]
-        if given:
-            yield node, str(given[0])
+    given = {one.arg for one in node.keywords} & {"title", "version"}
+    if given and module.name(node.func) == "quart_schema.QuartSchema":
+        yield node, ""

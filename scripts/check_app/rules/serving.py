@@ -4,7 +4,7 @@ import ast
 import re
 
 from ..engine.deployment import Line, TextFile
-from ..engine.quart import Module, mentions
+from ..engine.quart import Module, contains, mentions
 from ..engine.rule import Found, rule
 from ..engine.scopes import FUNCTIONS, Function
 
@@ -15,9 +15,7 @@ WSGI = {
     "werkzeug.middleware.proxy_fix": "ProxyFix",
     "werkzeug.serving": "make_server run_simple",
 }
-EVENT_STREAM = re.compile(
-    r"(content[-_]type|mimetype)['\"\]]*\s?[:=,]\s?['\"]text/event-stream", re.I
-)
+EVENT_STREAM = re.compile(r"type['\"\]]* ?[:=,] ?['\"]text/event-stream", re.I)
 TOKENS = re.compile(r"(completions|messages|responses)\.(stream|create\(.*stream=T)")
 WITHOUT_END = re.compile(r"True|1|not .*\.is_set\(\)")
 AROUND_ITSELF = re.compile(r"(\w+) = [\w.]*Middleware\(\1\b")
@@ -124,11 +122,9 @@ def is_endless(module: Module, made: Function | None) -> bool:
     if made is None or not module.yields(made):
         return False
     loops = [one for one in module.body(made) if isinstance(one, ast.While)]
-    return bool(TOKENS.search(ast.unparse(made))) or any(
-        WITHOUT_END.fullmatch(ast.unparse(loop.test))
-        and not any(isinstance(one, ast.Break | ast.Return) for one in ast.walk(loop))
-        for loop in loops
-    )
+    ways_on = [one.test for one in loops if not contains(one, ast.Break, ast.Return)]
+    streams_tokens = bool(TOKENS.search(ast.unparse(made)))
+    return streams_tokens or any(map(WITHOUT_END.fullmatch, map(ast.unparse, ways_on)))
 
 
 @rule("QP821 proxy-fix-around-app error", on=ast.Assign)

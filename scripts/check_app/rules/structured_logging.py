@@ -12,11 +12,7 @@ from ..engine.words import CATCH_ALL
 TOLD = re.compile(r"\braise\b|\bexc_info\b|\btraceback\b|\.exception\(|\b_?exit\(")
 WITHOUT_TRACEBACK = {"critical", "error"}
 SHOWING = {"builtins.dict", "builtins.repr", "builtins.str"}
-SECRETS = (
-    "request.authorization request.cookies request.data request.form request.get_data "
-    "request.get_json request.headers request.json request.values "
-    "websocket.authorization websocket.cookies websocket.headers"
-)
+SECRETS = "authorization cookies data form get_data get_json headers json values"
 
 
 @rule("QP514 basic-config-without-force note", on=ast.Call)
@@ -78,10 +74,10 @@ def secret_in_log(module: Module, node: ast.Attribute) -> Found:
     +     app.logger.warning("login from %s", request.remote_addr)
           return {}
     """
-    word = module.name(node).removeprefix("quart.")
-    if word in SECRETS.split():
+    owner, _, word = module.name(node).rpartition(".")
+    if owner in {"quart.request", "quart.websocket"} and word in SECRETS.split():
         for call in logs_of(module, node):
-            yield call, word
+            yield call, ast.unparse(node)
 
 
 def logs_of(module: Module, node: ast.AST, depth: int = 3) -> Iterator[ast.Call]:

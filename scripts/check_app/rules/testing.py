@@ -79,9 +79,8 @@ def async_command(module: Module, node: ast.AsyncFunctionDef) -> Found:
     """
     for decorator in reversed(node.decorator_list):
         func = getattr(decorator, "func", decorator)
-        name = module.name(func)
-        if isinstance(func, ast.Attribute):
-            name = name or f"{module.kind(func.value)}.{func.attr}"
+        name, owner = module.name(func), module.kind(getattr(func, "value", None))
+        name = name or f"{owner}.{getattr(func, 'attr', '')}"
         if name in COMMANDS:
             yield node, ""
         elif not name.startswith("click."):
@@ -130,8 +129,7 @@ def client_without_lifespan(module: Module, node: ast.Module) -> Found:
     +         response = await app.test_client().get("/price")
           assert response.status_code == 200
     """
-    calls = module.nodes(ast.Call)
-    clients = [one for one in calls if module.kind(one) == words.CLIENT]
+    clients = [c for c in module.nodes(ast.Call) if module.kind(c) == words.CLIENT]
     if module.skips_lifespan and clients:
         yield clients[0], ""
 

@@ -91,9 +91,7 @@ def unbounded_client_queue(module: Module, node: ast.Call) -> Found:
     text = ast.unparse(module.parent(node) or node) if is_queue else ""
     named = NAMED.search(text)
     if named and UNBOUNDED & {*QUEUES.findall(text)}:
-        taken = [
-            t for t in map(ast.unparse, module.functions) if f"{named[1]}.get(" in t
-        ]
-        kept = "self." in text or is_kept(module, node, STORES)
-        if kept and any(map(SENDS_ON.search, taken)):
+        functions = map(ast.unparse, module.functions)
+        sent = any(SENDS_ON.search(f) for f in functions if f"{named[1]}.get(" in f)
+        if sent and ("self." in text or is_kept(module, node, STORES)):
             yield node, ""
