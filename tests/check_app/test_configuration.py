@@ -202,6 +202,12 @@ def create_app(testing=False):
     if not testing:
         load_dotenv(override=True)
     return Quart(__name__)
+## an environment file that the caller chooses
+from dotenv import load_dotenv
+
+def create_app(file):
+    load_dotenv(file)
+    return Quart(__name__)
 ## an environment file in tests
 import pytest
 from dotenv import load_dotenv

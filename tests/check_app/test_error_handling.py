@@ -61,6 +61,18 @@ def five():
     @own.errorhandler(Exception)
     async def failed(error):
         return "a", getattr(error, "code", 500)
+## every error but those of routing
+@app.errorhandler(404)
+async def one(error):
+    return "a", 404
+
+@app.errorhandler(405)
+async def two(error):
+    return "a", 405
+
+@app.errorhandler(Exception)
+async def three(error):
+    return "a", 500
 ## every error, handled elsewhere
 from werkzeug.exceptions import HTTPException
 
@@ -313,6 +325,12 @@ async def two(error):
 @blueprint.app_errorhandler(HTTPException)
 async def three(error):  # QP508
     return {"error": str(error)}, error.code
+## headers of a blueprint
+from werkzeug.exceptions import HTTPException
+
+@blueprint.errorhandler(HTTPException)
+async def one(error):
+    return {"error": error.name}, error.code
 ## headers in tests
 import pytest
 from werkzeug.exceptions import HTTPException
@@ -441,6 +459,21 @@ async def talk():
         await websocket.send(str(error))  # QP503
         await websocket.send_json(error.errors(include_input=False))
         raise RuntimeError(str(error))
+## input that is meant for some
+import os
+import pydantic
+
+@app.errorhandler(quart_schema.RequestSchemaValidationError)
+async def invalid(error):
+    if os.environ["STAGE"] == production:
+        return {"error": "invalid"}, 400
+    return {"error": str(error.validation_error)}, 400
+
+@app.errorhandler(pydantic.ValidationError)
+async def other(error):
+    if isinstance(error, TypeError):
+        return str(error), 400
+    return str(error), 400  # QP503
 ## input through names and helpers
 import pydantic
 from pydantic import ValidationError

@@ -381,6 +381,33 @@ async def three(*, headers):
 @quart_schema.validate_headers(Note)
 async def four(first, /, second, *rest):  # QP115
     return "a"
+## validated in tests
+import pytest
+
+@app.post("/")
+@quart_schema.validate_headers(Note)
+async def four(first):
+    return "a"
+
+class Query:
+    tag: list[str]
+
+@app.get("/")
+@quart_schema.validate_querystring(Query)
+async def five(query_args):
+    return "a"
+## saved uploads
+@app.post("/a")
+async def one():
+    file = (await request.files)["a"]
+    file.save("a")  # QP101
+    await file.save("b")
+    other.save("c")
+    form.save("d")
+    unknown().save("e")
+    return "a"
+
+form = Form()
 ## body
 @app.post("/a")
 async def one():

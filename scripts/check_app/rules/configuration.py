@@ -170,7 +170,9 @@ def dotenv_in_app(module: Module, node: ast.Module) -> Found:
     for call in module.nodes(ast.Call):
         function = module.function(call)
         is_early = module.builds_app(function) or not (function or starts)
-        is_wanted = module.within(call, ast.If) or module.is_test
+        names = [one for one in ast.walk(call) if isinstance(one, ast.Name)]
+        bound = {type(one) for name in names for one in module.bindings(name)}
+        is_wanted = module.within(call, ast.If) or module.is_test or ast.arg in bound
         if module.name(call.func) in DOTENV and is_early and not is_wanted:
             yield call, ""
             return

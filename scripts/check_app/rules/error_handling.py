@@ -3,7 +3,7 @@
 import ast
 import re
 
-from ..engine.quart import Module, mentions, parameters
+from ..engine.quart import ErrorHandler, Module, mentions, parameters
 from ..engine.rule import Found, rule
 from ..engine.scopes import FUNCTIONS, Function
 from ..engine.words import CATCH_ALL, PYDANTIC_ERRORS
@@ -15,6 +15,7 @@ SENDING = ("quart.abort", "quart.websocket.send")
 LISTS_OF_ERRORS = {"errors", "json"}  # methods of pydantic's ValidationError
 ENDS = (ast.stmt, ast.Compare, ast.Lambda, ast.Subscript, ast.comprehension)
 HEADERS_KEPT = ("get_response", "get_headers", "headers", "response")
+ENVIRONMENTS = ("DEBUG", "debug", "is_production", "production")
 RAISES_404 = re.compile(r"\babort\((404|\D)|NotFound|or_404|send_\w*(file|directory)\(")
 RAISES_500 = re.compile(r"\babort\((500|\D)|InternalServerError\(")
 REVEALING = {"format_exc", "original_exception"}
@@ -60,9 +61,9 @@ def errorhandler_exception(module: Module, node: ast.Module) -> Found:
       async def unexpected(error):  # here
           return {"error": "internal server error"}, 500
     """
-    others = [one for one in module.error_handlers if one.kind == HTTP_ERROR]
     for one in module.error_handlers:
-        handled = any(one.may_share_app(other) for other in others)
+        beside = {two.kind for two in module.error_handlers if one.may_share_app(two)}
+        handled = HTTP_ERROR in beside or beside >= {"404", "405"}
         if one.kind in CATCH_ALL and one.function and not handled:
             careful = knows_http_errors(module, one.function)
             if not careful and not hands_on(module, one.function):
@@ -111,8 +112,16 @@ def errors_leak_input(module: Module, node: ast.Call | ast.FormattedValue) -> Fo
                 word, error = f"`{attr}()`", owner
     kinds = PYDANTIC_ERRORS
     known = module.kind(error) in kinds or is_error(module, error, kinds)
-    if known and reaches_client(module, node):
+    if known and not is_chosen(module, node) and reaches_client(module, node):
         yield node, word
+
+
+def is_chosen(module: Module, node: ast.AST) -> bool:
+    """In a function that asks for the environment, or below `if isinstance(...)`."""
+    tests = [getattr(one, "test", None) for one in module.ancestors(node)]
+    kinds = any(mentions(test, "isinstance") for test in tests if test)
+    function = module.function(node)
+    return kinds or bool(function and mentions(function, *ENVIRONMENTS))
 
 
 def is_error(module: Module, node: ast.AST | None, kinds: set[str]) -> bool:
@@ -239,10 +248,14 @@ def routing_error_in_blueprint(module: Module, node: ast.Module) -> Found:
     """
     kinds = {"404", "405"} if not RAISES_404.search(module.text) else {"405"}
     for one in module.error_handlers:
-        of_app = ast.unparse(one.call.func).endswith(".app_errorhandler")
-        owner = module.kind(one.owner)
-        if one.kind in kinds and owner == "quart.Blueprint" and not of_app:
+        if one.kind in kinds and not is_of_app(module, one):
             yield one.place, one.kind
+
+
+def is_of_app(module: Module, handler: ErrorHandler) -> bool:
+    """It may get the errors of routing, such as 404 and 405."""
+    of_app = ast.unparse(handler.call.func).endswith(".app_errorhandler")
+    return of_app or module.kind(handler.owner) != "quart.Blueprint"
 
 
 @rule("QP508 http-error-without-headers warning", on=ast.Module)
@@ -262,7 +275,7 @@ def http_error_without_headers(module: Module, node: ast.Module) -> Found:
     +     return response
     """
     for one in module.error_handlers if not module.is_test else ():
-        if one.kind == HTTP_ERROR and one.function:
+        if one.kind == HTTP_ERROR and one.function and is_of_app(module, one):
             kept = mentions(one.function, *HEADERS_KEPT)
             if not kept and not hands_on(module, one.function):
                 yield one.place, ""

@@ -34,7 +34,7 @@ VALIDATES = re.compile(r"model_validate|parse_obj|TypeAdapter|\w\(\*\*")
 
 @rule("QP101 unawaited-request-body error", on=(ast.Attribute, ast.Call))
 def unawaited_request_body(module: Module, node: ast.Attribute | ast.Call) -> Found:
-    """`{}` is a coroutine, not the body; write `await {}` in an `async def`
+    """`{}` is a coroutine and nothing more; write `await {}` in an `async def`
 
     Quart reads the body while the view runs; in Flask it is there before.
 
@@ -47,8 +47,16 @@ def unawaited_request_body(module: Module, node: ast.Attribute | ast.Call) -> Fo
     """
     called = getattr(node, "func", None)
     word = module.name(called or node).removeprefix("quart.") + "()" * bool(called)
-    if word.removeprefix("request.") in BODY.split() and misused(module, node):
-        yield node, word
+    is_body = word.removeprefix("request.") in BODY.split()
+    if (is_body or saves_upload(module, node)) and misused(module, node):
+        yield node, word if is_body else ast.unparse(called) + "()"
+
+
+def saves_upload(module: Module, node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Name() as file, attr="save")):
+            return "request.files" in ast.unparse(module.assigned(file) or file)
+    return False
 
 
 @rule("QP108 upload-filename warning", on=ast.Attribute)
@@ -141,7 +149,7 @@ def validated_argument_missing(module: Module, node: ast.AsyncFunctionDef) -> Fo
         wanted = VALIDATED.get(name.removeprefix(VALIDATES_WITH), "")
         direct = all(one.startswith("quart_schema.") for one in names[position:])
         taken = wanted in parameters(node) or node.args.kwarg
-        if wanted and direct and not taken:
+        if wanted and direct and not taken and not module.is_test:
             yield node, wanted
 
 
@@ -218,6 +226,7 @@ def list_in_query(module: Module, node: ast.Call) -> Found:
     source = module.name(argument(node, None, "source"))
     if source in FORMS or module.name(node.func) == "quart_schema.validate_querystring":
         model = module.local_class(argument(node, 0, "model_class"))
+        model = None if module.is_test else model
         for line in model.body if model and not contains(model, *FUNCTIONS) else ():
             if LISTED.fullmatch(ast.unparse(getattr(line, "annotation", line))):
                 yield line, ast.unparse(line).partition(":")[0]

@@ -28,7 +28,7 @@ DEPLOYMENT = {
     HYPERCORN: "Hypercorn calls no factory: all requests are 500; write `create_app()`",
     GUNICORN: "this worker is WSGI: all requests are 500; use Hypercorn",
     FLASK_RUN: "`flask run` takes no Quart app; use Hypercorn, or `quart run`",
-    FLASK_ENV: "Quart has not read it since 0.19; set QUART_DEBUG=1",
+    FLASK_ENV: "Quart has not read it since 0.19; drop it (`quart run --debug` debugs)",
 }
 EXCUSES = {  # what in the files of the project makes it right
     GUNICORN: r"worker_class|a2wsgi|GUNICORN_CMD",
