@@ -80,12 +80,13 @@ def client_at_import(module: Module, node: ast.Call) -> Found:
 
 
 def kept(module: Module, node: ast.Call) -> bool:
-    """At import, in a factory, or by a hook that starts the app."""
+    """At import, in or around a factory, or by a hook that starts the app."""
     function, outer = module.function(node), module.parent(node)
     value = outer if isinstance(outer, ast.Await) else node
     if function in {hook for hook, _ in module.hooks(*STARTING_HOOKS)}:
         return is_kept(module, value, set())
-    shared = module.at_import(node) or module.builds_app(function)
+    nodes = ast.walk(function or node)
+    shared = module.at_import(node) or any(map(module.builds_app, nodes))
     return shared and isinstance(module.parent(value), ast.Assign)
 
 
