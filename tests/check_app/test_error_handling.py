@@ -397,7 +397,7 @@ class One(Quart):
         return response
 
 class Two(One):
-    async def make_default_options_response(self):  # QP904
+    async def preprocess_request(self):  # QP904
         return ""
 
 class Three(Unknown):
@@ -593,7 +593,7 @@ def test_each_server_error(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PYDANTIC_ERRORS))
-@pytest.mark.parametrize("method", sorted(rules.LISTS_OF_ERRORS))
+@pytest.mark.parametrize("method", ["errors", "json"])
 def test_each_list_of_each_validation_error(name: str, method: str) -> None:
     code = f"""
 import pydantic, pydantic_core, quart

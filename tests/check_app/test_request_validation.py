@@ -585,7 +585,7 @@ async def unfit_for_text():
         return int(request.args["a"])  # QP121
     except KeyError:
         return "a", 400
-## lists in forms
+## kinds of lists
 from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, Field
 
@@ -599,13 +599,13 @@ class One(BaseModel):
 class Body(BaseModel):
     a: list[str]
 
-@app.post("/a")
-@quart_schema.validate_request(One, source=quart_schema.DataSource.FORM)
-async def one(data):
+@app.get("/a")
+@quart_schema.validate_querystring(One)
+async def one(query_args):
     return "a"
 
 @app.post("/b")
-@quart_schema.validate_request(Body, source=quart_schema.DataSource.JSON)
+@quart_schema.validate_request(Body)
 async def two(data):
     return "a"
 ## converted
@@ -738,7 +738,7 @@ def test_each_call_that_takes_a_path(name: str) -> None:
     assert "QP108" in put_in("QP108", wrong, right)
 
 
-@pytest.mark.parametrize("name", sorted(rules.PATH_METHODS))
+@pytest.mark.parametrize("name", ["joinpath", "save"])
 def test_each_method_that_takes_a_path(name: str) -> None:
     new = f"await upload.{name}(upload.filename)"
     old = 'await upload.save(Path("files") / upload.filename)'
@@ -748,24 +748,6 @@ def test_each_method_that_takes_a_path(name: str) -> None:
 @pytest.mark.parametrize("name", ["list", "set", "tuple", "List", "typing.List"])
 def test_each_list(name: str) -> None:
     assert "QP119" in put_in("QP119", "list[str]", f"{name}[str]")
-
-
-@pytest.mark.parametrize("name", sorted(rules.FORMS))
-def test_each_form(name: str) -> None:
-    assert getattr(quart_schema.DataSource, name.rpartition(".")[2])
-    code = f"""
-import quart, quart_schema
-app = quart.Quart(__name__)
-
-class Body:
-    tag: list[str]
-
-@app.post("/a")
-@quart_schema.validate_request(Body, source={name})
-async def view(data):
-    return ""
-"""
-    assert ("QP119", 6) in judged(code)
 
 
 @pytest.mark.parametrize("name", sorted(rules.VALIDATED))

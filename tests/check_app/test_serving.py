@@ -44,7 +44,7 @@ from asgiref.wsgi import WsgiToAsgi
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 werkzeug.serving.run_simple("localhost", 8000, app)  # QP810
-WsgiToAsgi(wsgi=app)  # QP810
+WsgiToAsgi(app)  # QP810
 WsgiToAsgi(other)
 app.wsgi_app = other
 ProxyFix(other.wsgi_app)

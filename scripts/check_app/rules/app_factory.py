@@ -7,9 +7,8 @@ from ..engine.quart import Module, argument
 from ..engine.rule import Found, rule
 from ..engine.scopes import canonical
 
-PROXIES = {
-    f"quart.{name}" for name in ("current_app", "g", "request", "session", "websocket")
-}
+PROXY_NAMES = ("current_app", "g", "request", "session", "websocket")
+PROXIES = {f"quart.{name}" for name in PROXY_NAMES}
 CORS = {"quart_cors.cors", "quart_cors.route_cors", "quart_cors.websocket_cors"}
 REMOVED = {
     "quart.__version__": '`importlib.metadata.version("quart")`',
@@ -32,10 +31,7 @@ REMOVED_IN_0_23 = {
     "quart.websocket_ctx": "`websocket`",
     "quart_flask_patch": "a library made for Quart or asyncio",
 }
-FLASK_NAMES = (
-    "current_app g jsonify make_response render_template request send_file "
-    "send_from_directory session stream_with_context url_for"
-)
+FLASK_NAMES = "current_app g jsonify render_template request send_file session url_for"
 FLASK = {
     **{f"flask.{name}": f"`quart.{name}`" for name in FLASK_NAMES.split()},
     "flask_cors": "quart-cors",

@@ -9,6 +9,7 @@ from ..engine.rule import Found, rule
 REQUEST_PROXIES = {"quart.request", "quart.session", "quart.websocket"}
 PROXIES = {*REQUEST_PROXIES, "quart.current_app", "quart.g"}
 G_METHODS = {f"quart.g.{name}" for name in ("get", "pop", "setdefault")}
+SENDING = ("Response", "make_response", "response_class")
 TASK = "add_background_task"
 THREADS = {  # at which place, and by which name, they take a function
     "run_in_executor": (1, "func"),
@@ -97,23 +98,17 @@ def stream_without_context(module: Module, node: ast.Call) -> Found:
 
           return lines()
     """
-    function = module.local_function(node.func)
+    function, outer = module.local_function(node.func), module.parent(node)
+    answers = isinstance(outer, ast.Return | ast.Tuple)
+    streamed = answers and module.function(node) in module.views
+    streamed |= isinstance(outer, ast.Call) and mentions(outer.func, *SENDING)
     own = function and "_context(" in ast.unparse(function)
-    if function and not own and module.yields(function) and streamed(module, node):
+    if function and streamed and not own and module.yields(function):
         match [module.decorator_name(one) for one in function.decorator_list]:
             case []:
                 yield from lost(module, function, PROXIES)
             case ["quart.stream_with_context"]:
                 yield from lost(module, function, set(), "quart.g.")
-
-
-def streamed(module: Module, call: ast.Call) -> bool:
-    """Whether a view answers with what the call returns."""
-    outer = module.parent(call)
-    outer = module.parent(outer) if isinstance(outer, ast.Tuple) else outer
-    if isinstance(outer, ast.Call):
-        return mentions(outer.func, "Response", "make_response", "response_class")
-    return isinstance(outer, ast.Return) and module.function(outer) in module.views
 
 
 @rule("QP702 blocking-client warning", on=ast.Call)
@@ -134,7 +129,7 @@ def blocking_client(module: Module, node: ast.Call) -> Found:
 
 @rule("QP714 bare-create-task warning", on=ast.Expr)
 def bare_create_task(module: Module, node: ast.Expr) -> Found:
-    """nobody keeps this task, and a shutdown ends it; `app.add_background_task(...)`
+    """nobody keeps this task, a shutdown ends it; use `app.add_background_task(...)`
 
     The event loop holds tasks weakly, and Quart waits for its own tasks alone.
 

@@ -68,7 +68,7 @@ def awaited_sync_api(module: Module, node: ast.Await) -> Found:
 
 @rule("QP106 flask-send-file-argument error", on=ast.Call)
 def flask_send_file_argument(module: Module, node: ast.Call) -> Found:
-    """`{}` is Flask's, a TypeError here: attachment_filename, add_etags, cache_timeout
+    """`{}` is Flask's (TypeError); Quart: attachment_filename, add_etags, cache_timeout
 
     Flask renamed the arguments in 2.0, Quart did not.
 
@@ -105,7 +105,7 @@ def after_request_returns_nothing(module: Module, node: ast.Module) -> Found:
 
 @rule("QP113 sync-decorator-around-view error", on=ast.Return)
 def sync_decorator_around_view(module: Module, node: ast.Return) -> Found:
-    """it returns the view's coroutine, a 500; await `current_app.ensure_async({})(...)`
+    """the view's coroutine is no answer: `await current_app.ensure_async({})(...)`
 
     What a plain function returns is the response. A decorator above may await it.
 

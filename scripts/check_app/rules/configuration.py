@@ -4,12 +4,11 @@ import ast
 import re
 from collections.abc import Iterator
 
-from ..engine.quart import Module, Setting, argument
+from ..engine.quart import Module, Setting, argument, mentions, parameters
 from ..engine.rule import Found, rule
 
 ENVIRONMENT = {"os.environ", "os.getenv"}
 SECRETS = ("SECRET_KEY", "JWT_SECRET", "JWT_SECRET_KEY")
-TRACEBACKS = ("DEBUG", "TESTING")
 BASES = {"builtins.object", "pydantic.BaseModel", "pydantic_settings.BaseSettings"}
 DOTENV = {"dotenv.load_dotenv", "dotenv.main.load_dotenv"}
 FOR_TESTS = re.compile(r"test|dev|local|debug", re.I)
@@ -31,10 +30,9 @@ def served(module: Module, *keys: str) -> Iterator[Setting]:
         if one.key.upper() in keys and not is_handed_on and not is_for_tests:
             found.append(one)
     known = [one.key.upper() for one in found]
-    for setting in found:
-        is_asked = module.within(setting.target, ast.If)
-        if known.count(setting.key.upper()) == 1 and not is_asked:
-            yield setting
+    for one in found:
+        if known.count(one.key.upper()) == 1 and not module.within(one.target, ast.If):
+            yield one
 
 
 @rule("QP601 environment-in-class-body note", on=ast.ClassDef)
@@ -141,7 +139,7 @@ def debug_in_source(module: Module, node: ast.Module | ast.Call) -> Found:
           return {}["key"]
     """
     if isinstance(node, ast.Module):
-        for key, value, target in served(module, *TRACEBACKS):
+        for key, value, target in served(module, "DEBUG", "TESTING"):
             if module.value(value) is True and not isinstance(target, ast.Name):
                 yield value, f"{key} = True"
     elif isinstance(node.func, ast.Attribute) and node.func.attr in {"run", "run_task"}:
@@ -170,9 +168,8 @@ def dotenv_in_app(module: Module, node: ast.Module) -> Found:
     for call in module.nodes(ast.Call):
         function = module.function(call)
         is_early = module.builds_app(function) or not (function or starts)
-        names = [one for one in ast.walk(call) if isinstance(one, ast.Name)]
-        bound = {type(one) for name in names for one in module.bindings(name)}
-        is_wanted = module.within(call, ast.If) or module.is_test or ast.arg in bound
+        is_chosen = mentions(call, *parameters(function)) if function else False
+        is_wanted = is_chosen or module.within(call, ast.If) or module.is_test
         if module.name(call.func) in DOTENV and is_early and not is_wanted:
             yield call, ""
             return

@@ -35,7 +35,8 @@ def pragma_once(module: Module, node: ast.Constant) -> Found:
 
     `journal_mode=WAL` is kept in the file. A block that goes on sets its own.
 
-    runs: checked() -> 0
+    runs: [c := await engine.connect(), (await c.exec_driver_sql("PRAGMA
+    foreign_keys")).scalar(), await c.close()][1] -> 0
 
       engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
     - @app.before_serving
@@ -45,9 +46,6 @@ def pragma_once(module: Module, node: ast.Constant) -> Found:
     + @event.listens_for(engine.sync_engine, "connect")
     + def check_references(connection, record):
     +     connection.execute("PRAGMA foreign_keys=ON")
-      async def checked():
-          async with engine.connect() as connection:
-              return await connection.scalar(text("PRAGMA foreign_keys"))
     """
     found = SETS.match(str(node.value))
     block = module.within(node, ast.AsyncWith) if found else None

@@ -12,19 +12,16 @@ WERKZEUG = "werkzeug.exceptions."
 HTTP_ERROR = f"{WERKZEUG}HTTPException"
 SERVER_ERRORS = {"500", f"{WERKZEUG}InternalServerError"}
 SENDING = ("quart.abort", "quart.websocket.send")
-LISTS_OF_ERRORS = {"errors", "json"}  # methods of pydantic's ValidationError
 ENDS = (ast.stmt, ast.Compare, ast.Lambda, ast.Subscript, ast.comprehension)
 HEADERS_KEPT = ("get_response", "get_headers", "headers", "response")
 ENVIRONMENTS = ("DEBUG", "debug", "is_production", "production")
 RAISES_404 = re.compile(r"\babort\((404|\D)|NotFound|or_404|send_\w*(file|directory)\(")
 RAISES_500 = re.compile(r"\babort\((500|\D)|InternalServerError\(")
 REVEALING = {"format_exc", "original_exception"}
-LOUD = {"critical", "error", "exception"}
 TEARDOWNS = ("teardown_app_request", "teardown_appcontext", "teardown_request")
 CONTEXT_FIRST = (  # in Quart 0.23
     "dispatch_request finalize_request full_dispatch_request handle_exception "
-    "handle_http_exception handle_user_exception log_exception preprocess_request "
-    "make_default_options_response process_response update_template_context"
+    "handle_http_exception handle_user_exception preprocess_request process_response"
 )
 
 
@@ -71,9 +68,8 @@ def errorhandler_exception(module: Module, node: ast.Module) -> Found:
 
 
 def knows_http_errors(module: Module, node: ast.AST) -> bool:
-    return mentions(node, "HTTPException", "code", "getattr", "hasattr") or any(
-        module.name(part).startswith(WERKZEUG) for part in ast.walk(node)
-    )
+    named = any(module.name(part).startswith(WERKZEUG) for part in ast.walk(node))
+    return named or mentions(node, "HTTPException", "code", "getattr", "hasattr")
 
 
 def hands_on(module: Module, function: Function) -> bool:
@@ -108,7 +104,7 @@ def errors_leak_input(module: Module, node: ast.Call | ast.FormattedValue) -> Fo
     match node:
         case ast.Call(func=ast.Attribute(value=owner, attr=attr), keywords=given):
             safe = any(one.arg in {"include_input", None} for one in given)
-            if attr in LISTS_OF_ERRORS and not safe:
+            if attr in {"errors", "json"} and not safe:
                 word, error = f"`{attr}()`", owner
     kinds = PYDANTIC_ERRORS
     known = module.kind(error) in kinds or is_error(module, error, kinds)
@@ -147,9 +143,8 @@ def reaches_client(module: Module, node: ast.AST, depth: int = 3) -> bool:
             return False
         inner, outer = outer, module.parent(outer)
     uses = module.uses_of_value(inner) if depth else ()
-    return isinstance(outer, ast.Return) or any(
-        reaches_client(module, use, depth - 1) for use in uses
-    )
+    later = (reaches_client(module, use, depth - 1) for use in uses)
+    return isinstance(outer, ast.Return) or any(later)
 
 
 @rule("QP504 abort-swallowed error", on=(ast.Call, ast.Raise))
@@ -299,7 +294,7 @@ def logged_twice(module: Module, node: ast.Module) -> Found:
     ours = {one.function for one in handlers} - {None}
     for call in module.nodes(ast.Call) if not RAISES_500.search(module.text) else ():
         cause = mentions(call, "original_exception")
-        loud = module.log_level(call) in LOUD
+        loud = module.log_level(call) in {"critical", "error", "exception"}
         if loud and not cause and module.function(call) in ours:
             yield call, ""
 

@@ -12,11 +12,9 @@ from ..engine.words import CATCH_ALL, PYDANTIC_ERRORS, SCHEMA_ERROR
 BODY = "data files form get_data() get_json() json values"
 JSON_BODY = {"quart.request.get_json", "quart.request.json"}
 PATH_CALLS = {"aiofiles.open", "builtins.open", "os.path.join", "pathlib.Path"}
-PATH_METHODS = {"joinpath", "save"}
 NAME_WITHOUT_FOLDERS = {"name", "stem", "suffix", "suffixes"}
 LIST = r"(typing\.)?(list|set|tuple|List)(\[[^(),]*\])?"
 LISTED = re.compile(rf"{LIST}( \| None)?|Annotated\[{LIST}, Field\([^()]*\)\]")
-FORMS = ("quart_schema.DataSource.FORM", "quart_schema.DataSource.FORM_MULTIPART")
 VALIDATES_WITH = "quart_schema.validate_"
 VALIDATED = {"headers": "headers", "querystring": "query_args", "request": "data"}
 WRAPPING = ("quart_auth.", "quart_jwt_extended.", "quart_rate_limiter.", VALIDATES_WITH)
@@ -45,11 +43,11 @@ def unawaited_request_body(module: Module, node: ast.Attribute | ast.Call) -> Fo
     -     return request.form["text"]
     +     return (await request.form)["text"]
     """
-    called = getattr(node, "func", None)
-    word = module.name(called or node).removeprefix("quart.") + "()" * bool(called)
-    is_body = word.removeprefix("request.") in BODY.split()
+    called = getattr(node, "func", node)
+    end = "" if called is node else "()"
+    is_body = module.name(called).removeprefix("quart.request.") + end in BODY.split()
     if (is_body or saves_upload(module, node)) and misused(module, node):
-        yield node, word if is_body else ast.unparse(called) + "()"
+        yield node, ast.unparse(called) + end
 
 
 def saves_upload(module: Module, node: ast.AST) -> bool:
@@ -91,7 +89,7 @@ def becomes_path(module: Module, node: ast.AST) -> bool:
         case ast.Call(func=func):
             method = getattr(func, "attr", "")
             taken = getattr(module.parent(parent), "attr", "")
-            opens = method in PATH_METHODS or module.name(func) in PATH_CALLS
+            opens = method in {"joinpath", "save"} or module.name(func) in PATH_CALLS
             return opens and taken not in NAME_WITHOUT_FOLDERS
     return any(becomes_path(module, use) for use in module.uses_of_value(node))
 
@@ -223,10 +221,9 @@ def list_in_query(module: Module, node: ast.Call) -> Found:
       async def notes(query_args: Query):
           return {"tags": query_args.tag}
     """
-    source = module.name(argument(node, None, "source"))
-    if source in FORMS or module.name(node.func) == "quart_schema.validate_querystring":
+    asked = module.name(node.func) == "quart_schema.validate_querystring"
+    if asked and not module.is_test:
         model = module.local_class(argument(node, 0, "model_class"))
-        model = None if module.is_test else model
         for line in model.body if model and not contains(model, *FUNCTIONS) else ():
             if LISTED.fullmatch(ast.unparse(getattr(line, "annotation", line))):
                 yield line, ast.unparse(line).partition(":")[0]
@@ -300,10 +297,10 @@ def validation_error(module: Module, node: ast.Module | ast.ExceptHandler) -> Fo
         if is_late and not any(map(MAKES_MODEL.search, lines)):
             yield node, "a view"
     elif module.imports_any("quart_schema") and not VALIDATES.search(module.text):
-        right = [one for one in module.error_handlers if one.kind == SCHEMA_ERROR]
-        for one in module.error_handlers:
-            covered = any(one.may_share_app(other) for other in right)
-            if one.kind in PYDANTIC_ERRORS and not covered:
+        handlers = module.error_handlers
+        for one in handlers:
+            beside = {other.kind for other in handlers if one.may_share_app(other)}
+            if one.kind in PYDANTIC_ERRORS and SCHEMA_ERROR not in beside:
                 yield one.place, "the app"
 
 

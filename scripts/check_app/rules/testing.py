@@ -101,9 +101,8 @@ def async_fixture_in_strict_mode(module: Module, node: ast.AsyncFunctionDef) -> 
     + @pytest_asyncio.fixture
       async def client():  # here
           return app.test_client()
-      @pytest.mark.asyncio
-      async def test_index(client):
-          assert (await client.get("/")).status_code == 404
+      def test_client(client):
+          assert client.app is app
     """
     names = map(module.decorator_name, node.decorator_list)
     if module.asyncio_mode == "strict" and "pytest.fixture" in names:
