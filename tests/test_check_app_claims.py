@@ -133,7 +133,7 @@ async def outcome(expression: str, code: str, load: Any, output: dict[str, Any])
         module = load(code)
         app = next((v for v in vars(module).values() if isinstance(v, Quart)), None)
         names = {**vars(module), "asyncio": asyncio, **HELPERS, **output}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             if app is None:
                 return repr(await value_of(expression, names))
             async with app.test_app():

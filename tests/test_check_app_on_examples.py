@@ -32,6 +32,7 @@ NOT_VISIBLE = {  # what the code alone does not show
     "background_tasks": {
         "compute_on_the_loop": "that the function it is given is slow",
         "endless_task": NO_RULE,
+        "error_without_traceback": "what kind of logger it is",
         "unguarded_timer": NO_RULE,
     },
     "blueprints": {
@@ -97,10 +98,12 @@ NOT_VISIBLE = {  # what the code alone does not show
         "stream_until_shutdown_event": NO_RULE,
     },
     "structured_logging": {
+        "basic_config_without_force": "whether anybody configures logging before",
         "configured_after_the_first_line": NO_RULE,
         "configured_by_nobody": "whether the server configures logging",
         "filter_on_the_app_logger": NO_RULE,
         "id_in_a_sync_hook": NO_RULE,
+        "lost_traceback": "what kind of logger it is, and whether the error is news",
         "silenced_loggers": NO_RULE,
     },
     "testing": {

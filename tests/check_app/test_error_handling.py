@@ -169,7 +169,7 @@ async def one():
     try:
         abort(404)
     except Exception as error:
-        app.logger.error("failed: %s", error)  # QP516
+        app.logger.error("failed: %s", error)
         abort(404)
     try:
         raise NotFound
