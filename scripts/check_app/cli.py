@@ -33,18 +33,17 @@ so, and the status does not change.
 """
 
 import argparse
-import gc
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from . import rules
-from .engine import ruff_bridge
 from .engine.configuration import Configuration, Unusable
 from .engine.project import Project
 from .engine.report import as_json, as_text, explain, report_on, table
+from .engine.ruff_bridge import PAGES
 from .engine.rule import RULES
 
 __all__ = ["main", "rules"]
@@ -84,33 +83,21 @@ def ids(text: str) -> list[str]:
     return found
 
 
-def known(word: str) -> bool:
-    codes = [*RULES, *ruff_bridge.PAGES]
+def known(word: str, codes: Iterable[str] = (*RULES, *PAGES)) -> bool:
     return any(code.startswith(word) or word.startswith(code) for code in codes)
 
 
 def wanted(
-    configuration: Configuration, select: Sequence[str], ignore: Sequence[str]
+    configuration: Configuration, chosen: Sequence[str], ignore: Sequence[str]
 ) -> Callable[[str, str], bool]:
     """What the command line says comes before what the project says."""
-    chosen = tuple(select or configuration.select or [""])
-    ignored = (*ignore, *configuration.ignore)
+    ignored_in = cache(configuration.ignored_in)
 
     def is_wanted(code: str, path: str) -> bool:
-        off = (*ignored, *configuration.ignored_in(path))
-        return code.startswith(chosen) and not code.startswith(off)
+        off = (*ignore, *configuration.ignore, *ignored_in(path))
+        return code.startswith(tuple(chosen)) and not code.startswith(off)
 
     return is_wanted
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Syntax trees hold no garbage; looking for it takes longer than parsing."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,11 +115,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configuration = Configuration.of(given.paths[0], known)
     except Unusable as error:
         usage.error(str(error))
-    with no_collection():
-        project = Project(given.paths, [*given.exclude, *configuration.exclude])
-        report = report_on(project, wanted(configuration, given.select, given.ignore))
-    write = as_json if given.json else as_text
-    sys.stdout.write(write(report, given.limit or sys.maxsize))
+    chosen = given.select or configuration.select or [""]
+    project = Project(given.paths, [*given.exclude, *configuration.exclude])
+    report = report_on(
+        project,
+        wanted(configuration, chosen, given.ignore),
+        with_ruff=any(known(word, PAGES) for word in chosen),
+    )
+    limit = given.limit if given.limit > 0 else sys.maxsize
+    sys.stdout.write((as_json if given.json else as_text)(report, limit))
     if not report.checked:
         names = ", ".join(map(str, given.paths))
         print(f"no Python file under {names}: is the PATH right?", file=sys.stderr)

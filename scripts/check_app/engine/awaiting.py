@@ -6,20 +6,9 @@ from .quart import Module
 
 COROUTINE_METHODS = {"close", "send", "throw"}
 READERS = {"json.dumps", "json.loads", "quart.json.dumps", "quart.jsonify"}
-READ = (
-    ast.BinOp,
-    ast.Compare,
-    ast.Expr,
-    ast.FormattedValue,
-    ast.For,
-    ast.AsyncFor,
-    ast.If,
-    ast.Match,
-    ast.Starred,
-    ast.UnaryOp,
-    ast.While,
-    ast.comprehension,
-)
+LOOPS = (ast.For, ast.AsyncFor, ast.comprehension)
+TESTS = (ast.Compare, ast.If, ast.Match, ast.UnaryOp, ast.While)
+READ = (ast.BinOp, ast.Expr, ast.FormattedValue, ast.Starred, *LOOPS, *TESTS)
 
 
 def misused(module: Module, node: ast.AST) -> bool:
@@ -43,16 +32,16 @@ def misused(module: Module, node: ast.AST) -> bool:
             return test is node or misused(module, parent)
         case ast.Return():
             return answers(module, parent)
-        case ast.Dict(keys=keys, values=values) if None in keys:
-            spread = [
-                value for key, value in zip(keys, values, strict=True) if key is None
-            ]
-            return node in spread or contained(module, parent)
-        case ast.Dict() | ast.List() | ast.Tuple():
+        case ast.Dict(keys=keys, values=values):
+            pairs = zip(keys, values, strict=True)
+            spread = any(key is None and value is node for key, value in pairs)
+            return spread or contained(module, parent)
+        case ast.List() | ast.Tuple():
             return contained(module, parent)
-        case ast.Assign(targets=[ast.Name() as name]):
-            return name_misused(module, name)
-        case ast.AnnAssign(target=ast.Name() as name):
+        case (
+            ast.Assign(targets=[ast.Name() as name])
+            | ast.AnnAssign(target=ast.Name() as name)
+        ):
             return name_misused(module, name)
         case ast.NamedExpr(target=name):
             return misused(module, parent) or name_misused(module, name)
@@ -83,9 +72,5 @@ def contained(module: Module, container: ast.AST) -> bool:
 
 def name_misused(module: Module, name: ast.Name) -> bool:
     """Every use of the name is a misuse, and there is one."""
-    uses = [*module.uses(name)]
-    return (
-        len(module.bindings(name)) == 1
-        and bool(uses)
-        and all(misused(module, use) for use in uses)
-    )
+    uses = [*module.uses(name)] if len(module.bindings(name)) == 1 else []
+    return bool(uses) and all(misused(module, use) for use in uses)

@@ -1,11 +1,15 @@
 """[tool.quart-patterns] of the project that is checked."""
 
+import os
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
+
+PER_FILE = "per-file-ignores"
+KEYS = {"select", "ignore", "exclude", PER_FILE}
 
 
 class Unusable(Exception):
@@ -27,56 +31,40 @@ class Configuration:
         for folder in [here, *here.parents]:
             file = folder / "pyproject.toml"
             if file.is_file():
-                return cls.read(file, known)
+                try:
+                    tool = tomllib.loads(file.read_text("utf-8")).get("tool")
+                except (OSError, ValueError) as error:
+                    raise Unusable(f"{file}: {error}") from None
+                tool = tool if isinstance(tool, dict) else {}
+                section = tool.get("quart-patterns", {})
+                if wrong := complaint(section, known):
+                    raise Unusable(f"{file}: [tool.quart-patterns] {wrong}")
+                values = {key.replace("-", "_"): section[key] for key in section}
+                return cls(folder, **values)
         return cls()
-
-    @classmethod
-    def read(cls, file: Path, known: Callable[[str], bool]) -> "Configuration":
-        try:
-            section = tomllib.loads(file.read_text("utf-8")).get("tool", {})
-        except (OSError, ValueError) as error:
-            raise Unusable(f"{file}: {error}") from None
-        section = section.get("quart-patterns", {})
-        values: dict[str, Any] = {
-            key.replace("-", "_"): section[key] for key in section
-        }
-        unknown = values.keys() - {
-            "select",
-            "ignore",
-            "exclude",
-            "per_file_ignores",
-        }
-        if unknown:
-            keys = ", ".join(sorted(unknown))
-            raise Unusable(f"{file}: [tool.quart-patterns] has no key {keys}")
-        per_file = values.get("per_file_ignores", {})
-        if not isinstance(per_file, dict):
-            raise Unusable(f"{file}: per-file-ignores is no table")
-        lists = [values[key] for key in values if key != "per_file_ignores"]
-        for given in [*lists, *per_file.values()]:
-            if not isinstance(given, list) or not all(
-                isinstance(item, str) for item in given
-            ):
-                raise Unusable(f"{file}: {given!r} is no list of strings")
-        codes = [
-            *values.get("select", []),
-            *values.get("ignore", []),
-            *(code for each in per_file.values() for code in each),
-        ]
-        for code in codes:
-            if not known(code):
-                raise Unusable(f"{file}: no rule has an id like {code}")
-        return cls(file.parent, **values)
 
     def ignored_in(self, path: str) -> list[str]:
         """The ids that are off in the file at `path`."""
-        try:
-            inner = Path(path).resolve().relative_to(self.folder.resolve()).as_posix()
-        except ValueError:
-            inner = path
-        return [
-            code
-            for pattern, codes in self.per_file_ignores.items()
-            if fnmatch(inner, pattern)
-            for code in codes
-        ]
+        inner = os.path.relpath(os.path.realpath(path), self.folder)
+        given = self.per_file_ignores.items()
+        return [code for name, codes in given if fnmatch(inner, name) for code in codes]
+
+
+def complaint(section: Any, known: Callable[[str], bool]) -> str:
+    """What is wrong with the section, if anything is."""
+    per_file = section.get(PER_FILE, {}) if isinstance(section, dict) else None
+    if not isinstance(per_file, dict):
+        return f"is no table, or its {PER_FILE} is none"
+    if unknown := section.keys() - KEYS:
+        return f"has no key {', '.join(sorted(unknown))}"
+    lists = [section[key] for key in section if key != PER_FILE]
+    for given in [*lists, *per_file.values()]:
+        if not isinstance(given, list) or not all(
+            isinstance(one, str) for one in given
+        ):
+            return f"{given!r} is no list of strings"
+    codes = [*section.get("select", []), *section.get("ignore", [])]
+    for code in [*codes, *(code for each in per_file.values() for code in each)]:
+        if not known(code):
+            return f"no rule has an id like {code}"
+    return ""

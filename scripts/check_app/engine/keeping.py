@@ -7,16 +7,7 @@ from .quart import Module, mentions
 
 CLASS = re.compile(r"\b_*[A-Z]\w*$")
 COLLECTION = re.compile(r"(\w+)(\[.*\])?(\.(items|keys|values)\(\))?$")
-CHANGES = {
-    "add",
-    "append",
-    "clear",
-    "discard",
-    "pop",
-    "remove",
-    "setdefault",
-    "update",
-}
+CHANGES = {"add", "append", "clear", "discard", "pop", "remove", "setdefault", "update"}
 OF_CONTEXT = {"quart.g", "quart.session", "quart.websocket"}
 
 
@@ -29,14 +20,14 @@ def is_kept(module: Module, node: ast.AST, methods: set[str]) -> bool:
     match parent:
         case ast.Call(func=ast.Attribute(value=owner, attr=attr)) if attr in methods:
             return outlives(module, owner, user)
-        case ast.Assign(targets=[ast.Attribute() | ast.Subscript() as target]):
-            return outlives(module, target, user)
-        case ast.Subscript(value=owner, ctx=ast.Store()):
-            return outlives(module, owner, user)
-        case ast.Assign(targets=[ast.Name() as name]) if user and any(
-            module.function(one) is None for one in module.bindings(name)
+        case (
+            ast.Assign(targets=[ast.Attribute() | ast.Subscript() as owner])
+            | ast.Subscript(value=owner, ctx=ast.Store())
         ):
-            return True
+            return outlives(module, owner, user)
+        case ast.Assign(targets=[ast.Name() as name]) if user:
+            if any(module.function(one) is None for one in module.bindings(name)):
+                return True
         case ast.Call(func=func) if CLASS.search(ast.unparse(func)):
             made = module.local_class(func)
             queued = made is not None and mentions(made, "Queue")
@@ -72,17 +63,12 @@ def is_live(module: Module, collection: ast.expr) -> bool:
     value = module.assigned(collection)
     is_part = isinstance(value, ast.Attribute | ast.Subscript)
     names = {name_of(collection), name_of(value) if value and is_part else ""} - {""}
-    changed = [
-        *(one.value for one in module.nodes(ast.Attribute) if one.attr in CHANGES),
-        *(
-            one.value
-            for one in module.nodes(ast.Subscript)
-            if not isinstance(one.ctx, ast.Load)
-        ),
-    ]
-    return any(
-        module.function(one) and name_of(one) in names for one in changed
-    ) and outlives(module, collection, module.function(collection))
+    methods = [n for n in module.nodes(ast.Attribute) if n.attr in CHANGES]
+    items = [n for n in module.nodes(ast.Subscript) if not isinstance(n.ctx, ast.Load)]
+    owners = [*(one.value for one in methods), *(one.value for one in items)]
+    changed = [one for one in owners if module.function(one)]
+    is_changed = not names.isdisjoint(map(name_of, changed))
+    return is_changed and outlives(module, collection, module.function(collection))
 
 
 def name_of(collection: ast.expr) -> str:

@@ -1,30 +1,14 @@
 """What class a value has, as far as the file tells."""
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
+from . import words
 from .scopes import FUNCTIONS, Function, Scopes, canonical
-from .words import (
-    ALIASES,
-    APP_GROUP,
-    APP_NAME,
-    ASYNC_MAKER,
-    ASYNC_SESSION,
-    CALLED,
-    DECORATED,
-    FACTORY_NAME,
-    FIXTURES,
-    FROM_APP,
-    MAKERS,
-    RESULTS,
-    SYNC_MAKER,
-)
 
 
 class Kinds(Scopes):
-    conftests: "Sequence[Kinds]" = ()  # the nearest first
-
     def definition(self, node: ast.AST | None) -> Function | ast.ClassDef | None:
         """The function or class of this module that `node` names."""
         found: list[ast.AST] = []
@@ -33,11 +17,8 @@ class Kinds(Scopes):
                 found = self.bindings(node)
             case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=attr):
                 owner = self.within(node, ast.ClassDef)
-                found = [
-                    line
-                    for line in (owner.body if owner else [])
-                    if isinstance(line, FUNCTIONS) and line.name == attr
-                ]
+                lines = owner.body if owner else []
+                found = [one for one in lines if getattr(one, "name", "") == attr]
         match found:
             case [ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() as one]:
                 return one
@@ -53,19 +34,18 @@ class Kinds(Scopes):
 
     def assigned(self, node: ast.AST | None) -> ast.expr | None:
         """The value that `node` names, when one plain assignment gives it."""
-        if isinstance(node, ast.Name):
-            match self.bindings(node):
-                case [binding]:
-                    return self._assigned(binding)
-        return None
+        bindings = self.bindings(node) if isinstance(node, ast.Name) else []
+        return self._assigned(bindings[0]) if len(bindings) == 1 else None
 
     def _assigned(self, binding: ast.AST) -> ast.expr | None:
         match self.parent(binding):
             case ast.Assign(targets=targets, value=value) if binding in targets:
                 return value
-            case ast.AnnAssign(value=value):
-                return value
-            case ast.withitem(context_expr=value) | ast.NamedExpr(value=value):
+            case (
+                ast.AnnAssign(value=value)
+                | ast.withitem(context_expr=value)
+                | ast.NamedExpr(value=value)
+            ):
                 return value
         return None
 
@@ -78,9 +58,10 @@ class Kinds(Scopes):
         """The default of `os.getenv(KEY, DEFAULT)`, `config.get(KEY, DEFAULT)` or
         `... or DEFAULT`; of anything else its value."""
         match self.assigned(node) or node:
-            case ast.Call(func=ast.Attribute(attr="get" | "getenv"), args=[_, default]):
-                return default
-            case ast.BoolOp(op=ast.Or(), values=[*_, default]):
+            case (
+                ast.Call(func=ast.Attribute(attr="get" | "getenv"), args=[_, default])
+                | ast.BoolOp(op=ast.Or(), values=[*_, default])
+            ):
                 return default
             case value:
                 return value
@@ -99,29 +80,27 @@ class Kinds(Scopes):
             case ast.Await(value=value):
                 return self.kind(value)
             case ast.Name():
-                kinds = {self._bound_kind(binding) for binding in self.bindings(node)}
-                return kinds.pop() if len(kinds) == 1 else ""
+                return only(map(self._bound_kind, self.bindings(node)))
             case ast.Attribute(value=ast.Name(id="self"), attr=attr):
                 return self._attribute_kind(node, attr)
-            case ast.Call(func=func, keywords=given) if self.name(func) == SYNC_MAKER:
-                made = [
-                    self.class_kind(one.value) for one in given if one.arg == "class_"
-                ]
-                if made:
-                    return ASYNC_MAKER if made == [ASYNC_SESSION] else ""
-                return SYNC_MAKER
             case ast.Attribute(attr="validation_error") if (
                 "quart_schema" in self.imported
             ):
                 return "pydantic.ValidationError"
             case ast.Attribute(value=owner, attr="cli") if self.is_app(owner):
-                return APP_GROUP
+                return words.APP_GROUP
+            case ast.Call(func=func, keywords=given) if (
+                self.name(func) == words.SYNC_MAKER
+            ):
+                made = (
+                    self.class_kind(one.value) for one in given if one.arg == "class_"
+                )
+                return words.MAKER_OF.get(next(made, None), "")
             case ast.Call(func=ast.Attribute(value=owner, attr=attr) as func):
-                if attr in FROM_APP and self.is_app(owner):
-                    return FROM_APP[attr]
-                if result := RESULTS.get((self.kind(owner), attr)):
-                    return result
-                return self._called_kind(func)
+                if attr in words.FROM_APP and self.is_app(owner):
+                    return words.FROM_APP[attr]
+                result = words.RESULTS.get((self.kind(owner), attr))
+                return result or self._called_kind(func)
             case ast.Call(func=func):
                 return self._called_kind(func)
         return ""
@@ -140,21 +119,20 @@ class Kinds(Scopes):
             if node and (kind := self.kind(node) or self.class_kind(node)):
                 return kind
             match node:
-                case ast.Attribute(value=inner) | ast.Subscript(value=inner):
-                    node = inner
-                case ast.Call(func=inner):
+                case (
+                    ast.Attribute(value=inner)
+                    | ast.Subscript(value=inner)
+                    | ast.Call(func=inner)
+                ):
                     node = inner
                 case _:
                     node = self.assigned(node)
         return ""
 
     def _called_kind(self, func: ast.expr) -> str:
-        match self.definition(func):
-            case (
-                ast.FunctionDef(returns=returns) | ast.AsyncFunctionDef(returns=returns)
-            ):
-                return self._annotation_kind(returns)
-        return self.class_kind(func) or CALLED.get(self.kind(func), "")
+        if function := self.local_function(func):
+            return self._annotation_kind(function.returns)
+        return self.class_kind(func) or words.CALLED.get(self.kind(func), "")
 
     def class_kind(self, base: ast.expr) -> str:
         """The library's class that a class is or inherits from."""
@@ -162,19 +140,17 @@ class Kinds(Scopes):
             return self.class_kind(base.value)
         if name := self.name(base):
             return class_of(name)
-        owner = self.definition(base)
-        if not isinstance(owner, ast.ClassDef):
-            return ""
-        if owner not in self._kinds:
+        owner = self.local_class(base)
+        if owner and owner not in self._kinds:
             self._kinds[owner] = ""
             known = map(self.class_kind, owner.bases)
             self._kinds[owner] = next(filter(None, known), "")
-        return self._kinds[owner]
+        return self._kinds[owner] if owner else ""
 
     def _bound_kind(self, binding: ast.AST) -> str:
         match binding:
             case ast.FunctionDef(decorator_list=[*_, maker]):
-                return DECORATED.get(self.decorator_name(maker), "")
+                return words.DECORATED.get(self.decorator_name(maker), "")
             case ast.arg(arg=name, annotation=annotation):
                 return self._annotation_kind(annotation) or self.fixture_kind(name)
         match self.parent(binding):
@@ -184,13 +160,13 @@ class Kinds(Scopes):
 
     def _annotation_kind(self, annotation: ast.expr | None) -> str:
         match annotation:
+            case None:
+                return ""
             case ast.BinOp(left=left, right=ast.Constant(value=None)):
                 return self._annotation_kind(left)
-            case ast.Subscript(value=value):
-                return class_of(self.name(value))
             case ast.Constant(value=str(text)):
                 return self._imported_class(text)
-        return self.class_kind(annotation) if annotation else ""
+        return self.class_kind(annotation)
 
     def _imported_class(self, text: str) -> str:
         head, _, rest = text.partition(".")
@@ -202,24 +178,26 @@ class Kinds(Scopes):
 
     def fixture_kind(self, name: str) -> str:
         """What the fixture of that name gives, here or in the nearest conftest."""
-        for module in (self, *self.conftests):
+        modules: list[Kinds] = [self, *self.conftests]
+        for module in modules:
             for fixture in module.fixtures:
                 if fixture.name == name:
-                    for node in module.body(fixture):
-                        if isinstance(node, ast.Return | ast.Yield) and node.value:
-                            return module.kind(node.value)
-                    return ""
+                    gives = (ast.Return, ast.Yield)
+                    parts = module.body(fixture)
+                    given = (one.value for one in parts if isinstance(one, gives))
+                    return module.kind(next(given, None))
         return ""
 
     def _attribute_kind(self, node: ast.Attribute, attr: str) -> str:
+        """Of `self.NAME`, from what the class assigns to it."""
         owner = self.within(node, ast.ClassDef)
-        kinds = set()
+        kinds = []
         for target, value in self.assignments:
             match target:
                 case ast.Attribute(value=ast.Name(id="self"), attr=name):
                     if name == attr and self.within(target, ast.ClassDef) is owner:
-                        kinds.add(self.kind(value))
-        return kinds.pop() if len(kinds) == 1 else ""
+                        kinds.append(self.kind(value))
+        return only(kinds)
 
     # What the two need to know of Quart and pytest
 
@@ -236,9 +214,9 @@ class Kinds(Scopes):
             return True
         match node:
             case ast.Name(id=name) | ast.Attribute(attr=name):
-                return self.only_quart and bool(APP_NAME.match(name))
+                return self.only_quart and bool(words.APP_NAME.match(name))
             case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
-                return self.only_quart and bool(FACTORY_NAME.search(name))
+                return self.only_quart and bool(words.FACTORY_NAME.search(name))
         return False
 
     @cached_property
@@ -246,19 +224,21 @@ class Kinds(Scopes):
         return [
             function
             for function in self.functions
-            if {self.decorator_name(node) for node in function.decorator_list}
-            & FIXTURES
+            if words.FIXTURES & {*map(self.decorator_name, function.decorator_list)}
         ]
 
     def decorator_name(self, decorator: ast.expr) -> str:
-        match decorator:
-            case ast.Call(func=func):
-                return self.name(func)
-        return self.name(decorator)
+        return self.name(getattr(decorator, "func", decorator))
+
+
+def only(kinds: Iterable[str]) -> str:
+    """The kind of a value that is given in several places, if it is always the same."""
+    found = {*kinds}
+    return found.pop() if len(found) == 1 else ""
 
 
 def class_of(name: str) -> str:
     """What a call of `name` makes, when that is a class or makes a known kind."""
-    if name in MAKERS or name.rpartition(".")[2][:1].isupper():
-        return ALIASES.get(name, name)
+    if name in words.MAKERS or name.rpartition(".")[2][:1].isupper():
+        return words.ALIASES.get(name, name)
     return ""

@@ -1,61 +1,42 @@
 """The files of a code base: found, read, and joined to the Quart app they make up."""
 
-import configparser
 import os
 import re
 import stat
-import tomllib
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from importlib.util import decode_source
 from itertools import islice
 from pathlib import Path
 from platform import python_version
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from .deployment import STARTS_APP, TextFile
 from .quart import Module
-from .words import DISPOSES, SETTINGS
+from .words import SETTINGS
+
+Source = TypeVar("Source", Module, TextFile)
 
 MAX_BYTES = 2_000_000
 MAX_CONTEXT = 2_000
-EXCLUDED = {
-    ".eggs",
-    ".git",
-    ".hg",
-    ".hypothesis",
-    ".mypy_cache",
-    ".nox",
-    ".pytest_cache",
-    ".ruff_cache",
-    ".svn",
-    ".tox",
-    ".venv",
-    "__pycache__",
-    "build",
-    "dist",
-    "node_modules",
-    "site-packages",
-    "venv",
-}
+EXCLUDED = (
+    ".eggs .git .hg .hypothesis .mypy_cache .nox .pytest_cache .ruff_cache .svn .tox "
+    ".venv __pycache__ build dist node_modules site-packages venv"
+)
 PROJECT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
 BUILDS_APP = re.compile(r"\b(Quart|Blueprint)\s*[()]")
-OWN_APP_OR_LIFESPAN = re.compile(r"Quart\(|\btest_app\b|\bstartup\(|LifespanManager")
+PYTEST_FILES = (
+    "pytest.toml .pytest.toml pytest.ini .pytest.ini pyproject.toml tox.ini setup.cfg"
+)
+PYTEST_SECTION = re.compile(r"^\[(tool[.:])?pytest(\.ini_options)?\](?s:.*)", re.M)
 REQUIREMENTS = ("Pipfile", "*.lock", "pyproject.toml", "*requirements*.txt")
 BEFORE_STRICT = re.compile(  # the mode is strict since pytest-asyncio 0.19
     r'pytest[-_]asyncio"?\s*(=\s*"|\nversion = ")?[=~^]*0\.(\d|1[0-8])\b'
 )
 OTHER_MODE = re.compile(r"asyncio[-_]mode\W+auto|anyio_mode|trio_mode")
-PYTEST_FILES = {
-    "pytest.toml": "pytest",
-    ".pytest.toml": "pytest",
-    "pytest.ini": "pytest",
-    ".pytest.ini": "pytest",
-    "pyproject.toml": "tool.pytest.ini_options",
-    "tox.ini": "pytest",
-    "setup.cfg": "tool:pytest",
-}
 
 
 class Unread(NamedTuple):
@@ -67,244 +48,168 @@ class Unread(NamedTuple):
 
 
 class Project:
-    """`modules` are the files to report on, `context` those that only explain them."""
+    """`modules` and `texts` are to be judged; what stands around only explains them."""
 
     def __init__(self, paths: Iterable[Path], exclude: Iterable[str] = ()) -> None:
-        self.roots = roots = [*paths]
-        excluded = {*EXCLUDED, *exclude}
+        roots, excluded = [*paths], {*EXCLUDED.split(), *exclude}
         self.unread: list[Unread] = []
-        found = [*find(roots, excluded, self.unread)]
-        files = [file for file in found if not STARTS_APP.search(file.name)]
-        self.left_out: list[str] = []
-        self.modules = [*parsed(files, self.unread)]
-        for module in self.modules:
-            module.inner = inner_path(module.file, roots)
-        given = {os.path.realpath(file) for file in files}
-        around = islice(find(surroundings(roots), excluded, []), MAX_CONTEXT)
-        self.context = [
-            *parsed(
-                (file for file in around if os.path.realpath(file) not in given), []
-            )
-        ]
-        self._files = {
-            os.path.splitext(os.path.realpath(module.file))[0]: module
-            for module in [*self.context, *self.modules]
-        }
-        self._places = {
-            place for name in self._files for place in [name, *parents(name)]
-        }
-        self.texts = [text for text in texts(found) if self._starts_quart(text, roots)]
-        self._join()
-        for module in self.modules:
-            self._describe_tests(module)
+        code, starters = split(find(roots, excluded, self.unread))
+        around, _ = split(find(surroundings(roots), excluded, []))
+        others = ((real, around[real]) for real in around if real not in code)
+        self.modules = [*opened(Module, code.items(), self.unread)]
+        modules = [*opened(Module, islice(others, MAX_CONTEXT), []), *self.modules]
+        texts = [*opened(TextFile, starters.items(), [])]
 
-    def _starts_quart(self, text: TextFile, roots: list[Path]) -> bool:
-        """Whether the project that a file stands in serves Quart, and Quart alone."""
-        folder = f"{project_folder(text.file, roots)}{os.sep}"
-        text.modules = [m for name, m in self._files.items() if name.startswith(folder)]
-        return any(map(builds_app, text.modules)) and not any(
-            module.imports_other_framework for module in text.modules
-        )
+        self._project = cache(lambda folder: project_folder(folder, roots))
+        for module in modules:
+            folder = self._project(module.file.parent)
+            module.inner = module.file.relative_to(folder).as_posix()
+        for text in texts:
+            folder = self._project(text.file.parent)
+            text.modules = [one for one in modules if folder in one.file.parents]
+        self.texts = [text for text in texts if starts_quart_alone(text)]
 
-    def _join(self) -> None:
-        """Mark the modules that import Quart, are imported by its app, or import it."""
-        modules = [*self._files.values()]
-        mixed = {top_folder(m.file) for m in modules if m.imports_other_framework}
-        plain = {m for m in modules if top_folder(m.file) not in mixed}
-        builders = {m for m in modules if builds_app(m)}
-        joined = {m for m in modules if m.imports_quart}
-        reached = [*builders]
-        while reached:
-            new = {*self._imports(reached.pop())} & plain - joined
+        self._files = {place_of(module.file): module for module in modules}
+        self._places = {one for name in self._files for one in [name, *parents(name)]}
+        self._heads = {*map(os.path.basename, self._places)}
+        for module in modules:
+            module.local_imports = {*self._imports(module)}
+            module.neighbours |= module.local_imports
+            for imported in () if module.is_test else module.local_imports:
+                imported.neighbours.add(module)
+        self._join(modules)
+
+    def _join(self, modules: list[Module]) -> None:
+        """Mark the modules that import Quart, are imported by its app, or import it.
+
+        Beside another framework only what imports Quart itself is judged.
+        """
+        tops = {module: top_folder(str(module.file)) for module in modules}
+        mixed = {tops[one] for one in modules if one.imports_other_framework}
+        plain = {one for one in modules if tops[one] not in mixed}
+        builders = new = {one for one in modules if builds_app(one)}
+        joined = {one for one in modules if one.imports_quart}
+        while new:
+            new = {one for by in new for one in by.local_imports} & plain - joined
             joined |= new
-            reached += new
-        joined |= {m for m in plain if not builders.isdisjoint(self._imports(m))}
-        sources: list[Module | TextFile] = [*modules, *self.texts]
-        named = {name for one in sources for name in SETTINGS.findall(one.text)}
+        joined |= {one for one in plain if one.local_imports & builders}
+        texts = [*(one.text for one in modules), *(one.text for one in self.texts)]
+        settings = {*SETTINGS.findall("\n".join(texts))}
         for module in joined:
-            module.in_app = True
-            module.settings = named
             module.index()
-            if DISPOSES in module.text or "_async_engine" in module.text:
-                for other in self._imports(module):
-                    other.is_disposed |= DISPOSES in module.text and not module.is_test
-                    module.is_disposed |= DISPOSES in other.text
-        if builders:
-            self._say_what_is_left_out(mixed, joined)
+            module.in_app = True
+            module.settings = settings
+            self._describe(module)
+        out = Counter(tops[one] for one in self.modules if one not in joined)
+        self.left_out = [
+            f"{folder}: another framework is imported there too, so "
+            f"{out[folder]} files that do not import quart were not judged"
+            for folder in sorted(mixed & out.keys() if builders else ())
+        ]
 
-    def _say_what_is_left_out(self, mixed: set[str], joined: set[Module]) -> None:
-        """Beside another framework only what imports Quart itself is judged."""
-        for folder in sorted(mixed):
-            out = [
-                module
-                for module in self.modules
-                if top_folder(module.file) == folder and module not in joined
-            ]
-            if out:
-                self.left_out.append(
-                    f"{folder}: another framework is imported there too, so "
-                    f"{len(out)} files that do not import quart were not judged"
-                )
+    def _describe(self, module: Module) -> None:
+        """What the conftests around a module and the configuration of pytest say."""
+        above = [*parents(str(module.file))]
+        places = [os.path.join(folder, "conftest") for folder in above]
+        module.conftests = [*filter(None, map(self._files.get, places))]
+        if "fixture" in module.text:
+            settings = pytest_settings(above)
+            folder = self._project(module.file.parent)
+            if OTHER_MODE.search(settings) or pins_old_asyncio(folder):
+                module.asyncio_mode = "auto"
+            elif settings:
+                module.asyncio_mode = "strict"
 
     def _imports(self, module: Module) -> Iterator[Module]:
         """The modules of this code base that `module` imports."""
-        here = os.path.dirname(os.path.realpath(module.file))
+        above = [*parents(str(module.file))]
         for node in module.imports:
-            base = getattr(node, "module", None) or ""
             level = getattr(node, "level", 0)
+            base = getattr(node, "module", None) or ""
             for alias in node.names:
-                name = f"{base}.{alias.name}"
-                parts = [part for part in name.split(".") if part]
-                for place in self._import_places(here, parts[0], level):
+                parts = [*filter(None, f"{base}.{alias.name}".split("."))]
+                for place in self._import_places(above, parts[0], level):
                     for end in range(1, len(parts) + 1):
                         path = os.path.join(place, *parts[:end])
-                        for candidate in (path, os.path.join(path, "__init__")):
-                            if found := self._files.get(candidate):
-                                yield found
+                        if found := self._files.get(path):
+                            yield found
 
-    def _import_places(self, here: str, head: str, level: int) -> Iterator[str]:
-        above = [here, *parents(here)]
+    def _import_places(self, above: list[str], head: str, level: int) -> list[str]:
+        """The folders in which an import may find its first word."""
         if level:
-            yield from above[level - 1 : level]
-            return
-        for folder in above:
-            for place in (folder, os.path.join(folder, "src")):
-                if os.path.join(place, head) in self._places:
-                    yield place
-
-    def _describe_tests(self, module: Module) -> None:
-        folder = os.path.dirname(os.path.realpath(module.file))
-        if not module.in_app:
-            return
-        if "fixture" in module.text:
-            settings = next(pytest_configurations(folder), None)
-            if pins_old_asyncio(project_folder(module.file, self.roots)):
-                module.asyncio_mode = "auto"
-            elif settings is not None:
-                other = OTHER_MODE.search(str(settings))
-                module.asyncio_mode = "auto" if other else "strict"
-        places = [
-            os.path.join(above, "conftest") for above in [folder, *parents(folder)]
+            return above[level - 1 : level]
+        places = [one for up in above for one in (up, os.path.join(up, "src"))]
+        known = head in self._heads
+        return [
+            one for one in places if known and os.path.join(one, head) in self._places
         ]
-        conftests = [*filter(None, map(self._files.get, places))]
-        module.conftests = conftests
-        tests = [module, *conftests]
-        texts = [test.text for test in tests]
-        asks = module.is_test and ".test_client" in module.text
-        if not asks or any(map(OWN_APP_OR_LIFESPAN.search, texts)):
-            return
-        seen = {*tests}
-        while tests:
-            new = {*self._imports(tests.pop())} - seen
-            seen |= new
-            tests += new
-        by_hooks = {name for one in seen for name in one.names_set(by_hooks=True)}
-        by_others = {name for one in seen for name in one.names_set(by_hooks=False)}
-        read = {name for one in seen for name in one.read_while_serving}
-        missing = (by_hooks - by_others) & read
-        module.skips_lifespan = any(
-            not any(name in text for text in texts) for name in missing
-        )
 
 
 def find(
     roots: Iterable[Path], excluded: set[str], unread: list[Unread]
-) -> Iterator[Path]:
-    """Every Python file below the roots, each once; a root is never excluded."""
-    seen: set[object] = set()
+) -> dict[str, Path]:
+    """The files below the roots by their real paths; a root is never excluded."""
+
+    def complain(error: OSError) -> None:
+        unread.append(Unread(str(error.filename), 1, reason_of(error)))
+
+    found: dict[str, Path] = {}
+    seen: set[str] = set()
     for root in roots:
-        stack = [root]
-        while stack:
-            here = stack.pop()
-            try:
-                status = here.stat()
-                if stat.S_ISDIR(status.st_mode):
-                    if (place := (status.st_dev, status.st_ino)) not in seen:
-                        seen.add(place)
-                        stack += inside(here, excluded, is_root=here == root)
-                elif not stat.S_ISREG(status.st_mode):
-                    unread.append(Unread(str(here), 1, "not a regular file"))
-                elif (real := os.path.realpath(here)) not in seen:
-                    seen.add(real)
-                    yield here
-            except OSError as error:
-                unread.append(Unread(str(here), 1, reason_of(error)))
+        if not root.is_dir():
+            found.setdefault(os.path.realpath(root), root)
+            continue
+        for folder, folders, names in os.walk(root, onerror=complain, followlinks=True):
+            real = os.path.realpath(folder)
+            is_foreign = "pyvenv.cfg" in names and folder != str(root)
+            if real in seen or is_foreign:
+                folders.clear()
+                continue
+            seen.add(real)
+            folders[:] = sorted({*folders} - excluded)
+            for name in sorted({*names} - excluded):
+                if name.endswith(".py") or STARTS_APP.search(name):
+                    path = os.path.join(folder, name)
+                    found.setdefault(os.path.realpath(path), Path(path))
+    return found
 
 
-def inside(folder: Path, excluded: set[str], *, is_root: bool) -> list[Path]:
-    """The folders and Python files of a folder, the last one first."""
-    with os.scandir(folder) as entries:
-        found = {entry.name: entry for entry in entries}
-    if "pyvenv.cfg" in found and not is_root:
-        return []
-    return [
-        folder / name
-        for name in sorted(found, reverse=True)
-        if name not in excluded
-        and (name.endswith(".py") or STARTS_APP.search(name) or found[name].is_dir())
-    ]
+def split(found: dict[str, Path]) -> tuple[dict[str, Path], dict[str, Path]]:
+    """The code, and the files that start an app."""
+    starters = {one: found[one] for one in found if STARTS_APP.search(found[one].name)}
+    return {one: found[one] for one in found if one not in starters}, starters
 
 
 def surroundings(roots: Iterable[Path]) -> Iterator[Path]:
     """Where the code stands that a file or folder, named by itself, belongs to."""
     for root in roots:
-        folder = top_folder(root)
+        folder = top_folder(os.path.realpath(root))
         if is_package(folder):
             yield Path(folder)
         elif root.is_file():
             yield from root.absolute().parent.glob("*.py")
 
 
-def parsed(files: Iterable[Path], unread: list[Unread]) -> Iterator[Module]:
+def opened(
+    kind: type[Source], files: Iterable[tuple[str, Path]], unread: list[Unread]
+) -> Iterator[Source]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for file in files:
+        for real, path in files:
             try:
-                yield Module(file, str(file), read(file))
+                yield kind(Path(real), str(path), read(path))
             except SyntaxError as error:
                 reason = f"Python {python_version()} cannot parse it: {error.msg}"
-                unread.append(Unread(str(file), error.lineno or 1, reason))
+                unread.append(Unread(str(path), error.lineno or 1, reason))
             except (RecursionError, MemoryError):
-                unread.append(Unread(str(file), 1, "nested too deeply to parse"))
+                unread.append(Unread(str(path), 1, "nested too deeply to parse"))
             except (OSError, ValueError) as error:
-                unread.append(Unread(str(file), 1, reason_of(error)))
-
-
-def texts(files: Iterable[Path]) -> Iterator[TextFile]:
-    """The files that start an app."""
-    for file in files:
-        if STARTS_APP.search(file.name):
-            try:
-                text = file.read_text("utf-8")
-            except (OSError, ValueError):
-                continue
-            yield TextFile(file, str(file), text)
-
-
-def inner_path(file: Path, roots: Iterable[Path]) -> str:
-    """The path below the project."""
-    real = Path(os.path.realpath(file))
-    return real.relative_to(project_folder(file, roots)).as_posix()
-
-
-def project_folder(file: Path, roots: Iterable[Path]) -> Path:
-    """The root of the project around a file, else the parent of its package."""
-    real = Path(os.path.realpath(file))
-    for folder in real.parents:
-        if any((folder / mark).exists() for mark in PROJECT_MARKS):
-            return folder
-    for root in roots:
-        base = Path(os.path.realpath(root))
-        if base.is_dir() and base in real.parents:
-            return base
-    return Path(top_folder(file)).parent
-
-
-def builds_app(module: Module) -> bool:
-    return module.imports_quart and bool(BUILDS_APP.search(module.text))
+                unread.append(Unread(str(path), 1, reason_of(error)))
 
 
 def read(file: Path) -> str:
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise ValueError("not a regular file")
     with file.open("rb") as source:
         data = source.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
@@ -318,6 +223,33 @@ def reason_of(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
+def builds_app(module: Module) -> bool:
+    return module.imports_quart and bool(BUILDS_APP.search(module.text))
+
+
+def starts_quart_alone(text: TextFile) -> bool:
+    """Whether the project that a file stands in serves Quart, and nothing else."""
+    mixed = any(module.imports_other_framework for module in text.modules)
+    return not mixed and any(map(builds_app, text.modules))
+
+
+def project_folder(folder: Path, roots: Iterable[Path]) -> Path:
+    """The root of the project around a folder, else the parent of its package."""
+    above = [folder, *folder.parents]
+    for one in above:
+        if any((one / mark).exists() for mark in PROJECT_MARKS):
+            return one
+    for root in map(os.path.realpath, roots):
+        if Path(root) in above:
+            return Path(root)
+    return Path(top_folder(str(folder))).parent
+
+
+def place_of(file: Path) -> str:
+    """What an import finds it as: without suffix, a package as its folder."""
+    return os.path.splitext(file)[0].removesuffix(f"{os.sep}__init__")
+
+
 def parents(path: str) -> Iterator[str]:
     while (above := os.path.dirname(path)) != path:
         yield above
@@ -328,13 +260,23 @@ def is_package(folder: str) -> bool:
     return os.path.isfile(os.path.join(folder, "__init__.py"))
 
 
-def top_folder(path: Path) -> str:
+def top_folder(path: str) -> str:
     """The outermost package around a file or folder, else the folder itself."""
-    real = os.path.realpath(path)
-    folder = real if os.path.isdir(real) else os.path.dirname(real)
+    folder = path if os.path.isdir(path) else os.path.dirname(path)
     while is_package(folder) and is_package(os.path.dirname(folder)):
         folder = os.path.dirname(folder)
     return folder
+
+
+def pytest_settings(folders: Iterable[str]) -> str:
+    """What the nearest file that configures pytest says, from that section on."""
+    for folder in folders:
+        for name in PYTEST_FILES.split():
+            with suppress(OSError, ValueError):
+                text = Path(folder, name).read_text("utf-8")
+                if found := PYTEST_SECTION.search(text):
+                    return found[0]
+    return ""
 
 
 @cache
@@ -343,28 +285,3 @@ def pins_old_asyncio(folder: Path) -> bool:
     files = (file for name in REQUIREMENTS for file in sorted(folder.glob(name)))
     texts = (file.read_text("utf-8", "replace") for file in files if file.is_file())
     return any(map(BEFORE_STRICT.search, texts))
-
-
-def pytest_configurations(folder: str) -> Iterator[dict[str, object]]:
-    """The settings of pytest, the nearest ones first."""
-    for place in [folder, *parents(folder)]:
-        for name, section in PYTEST_FILES.items():
-            settings = pytest_settings(os.path.join(place, name), section)
-            if settings is not None:
-                yield settings
-
-
-def pytest_settings(file: str, section: str) -> dict[str, object] | None:
-    """The settings in one section of a file, or None where there are none."""
-    try:
-        text = Path(file).read_text("utf-8")
-        if file.endswith(".toml"):
-            found: object = tomllib.loads(text)
-            for key in section.split("."):
-                found = found.get(key) if isinstance(found, dict) else None
-            return found if isinstance(found, dict) else None
-        parser = configparser.ConfigParser(interpolation=None)
-        parser.read_string(text)
-        return dict(parser[section]) if parser.has_section(section) else None
-    except (OSError, ValueError, configparser.Error):
-        return None

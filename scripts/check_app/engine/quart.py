@@ -4,24 +4,11 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
+from . import words
 from .kinds import Kinds
 from .scopes import CALLABLES, FUNCTIONS, TRIES, Function
-from .words import (
-    BLOCKING,
-    BLOCKING_PARTS,
-    COMMANDS,
-    ENDING_HOOKS,
-    ERROR_HOOKS,
-    LOG_LEVELS,
-    LOGGER_NAME,
-    RUNNERS,
-    STARTING_HOOKS,
-    TEXT_OF,
-    VERBS,
-    WITHOUT_IO,
-)
 
 WAITS_BY_NAME = re.compile(r"\bgather\b|await \w+$", re.M)
 
@@ -31,36 +18,26 @@ class Route(NamedTuple):
 
     function: Function
     call: ast.Call
-    verb: str
-
-    @property
-    def is_websocket(self) -> bool:
-        return self.verb == "websocket"
+    is_websocket: bool
 
 
 class ErrorHandler(NamedTuple):
     """What `app.errorhandler` or `app.register_error_handler` is given.
 
-    `kind` is the dotted name of the error, or its status; `place` the function for a
-    decorator, else the call.
+    `kind` is the dotted name of the error, or its status; `apps` what binds the name
+    of the app; `place` the function for a decorator, else the call.
     """
 
     function: Function | None
     call: ast.Call
-    error: ast.expr
     kind: str
     owner: ast.expr
-    app: ast.AST | None
+    apps: list[ast.AST]
     place: ast.AST
 
     def may_share_app(self, other: "ErrorHandler") -> bool:
         """Unless the apps of both are known, and are two."""
-        return self.app is other.app or None in {self.app, other.app}
-
-    @property
-    def arguments(self) -> list[ast.arg]:
-        spec = self.function.args if self.function else ast.arguments([], [])
-        return [*spec.posonlyargs, *spec.args]
+        return self.apps == other.apps or not (self.apps and other.apps)
 
 
 class Setting(NamedTuple):
@@ -72,13 +49,6 @@ class Setting(NamedTuple):
 
 
 class Module(Kinds):
-    # Quart
-
-    def is_quart(self, node: ast.AST) -> bool:
-        """A Quart app or blueprint, known to be one."""
-        kind = self.kind(node) or self.name(node)
-        return kind.endswith(("Quart", "Blueprint", "quart.current_app"))
-
     @cached_property
     def routes(self) -> list[Route]:
         found = []
@@ -86,39 +56,28 @@ class Module(Kinds):
             for decorator in function.decorator_list:
                 match decorator:
                     case ast.Call(func=ast.Attribute(value=owner, attr=verb)) if (
-                        verb in VERBS
-                        and (self.is_app(owner) or self._routes_a_path(decorator))
+                        verb in words.VERBS and self._may_be_app(owner)
                     ):
-                        found.append(Route(function, decorator, verb))
+                        if self.is_app(owner) or "('/" in ast.unparse(decorator):
+                            route = Route(function, decorator, verb == "websocket")
+                            found.append(route)
         for call in self.nodes(ast.Call):
             match call.func:
                 case ast.Attribute(
                     value=owner, attr="add_url_rule" | "add_websocket" as attr
                 ) if self.is_app(owner):
-                    view = argument(call, 2, "view_func")
-                    if handler := self.local_function(view):
-                        verb = "route" if attr == "add_url_rule" else "websocket"
-                        found.append(Route(handler, call, verb))
+                    view = self.local_function(argument(call, 2, "view_func"))
+                    if view:
+                        found.append(Route(view, call, attr == "add_websocket"))
         return found
-
-    def _routes_a_path(self, call: ast.Call) -> bool:
-        owner = cast("ast.Attribute", call.func).value
-        if self.kind(owner) or not self.only_quart:
-            return False
-        match call.args:
-            case [ast.Constant(value=str(path)), *_]:
-                return path.startswith("/")
-        return False
 
     @cached_property
     def views(self) -> set[Function]:
         found = {route.function for route in self.routes if not route.is_websocket}
         for owner in self.nodes(ast.ClassDef):
-            bases = {self.name(base) for base in owner.bases}
-            if bases & {"quart.views.View", "quart.views.MethodView"}:
+            if {self.name(base) for base in owner.bases} & words.VIEW_CLASSES:
                 methods = [line for line in owner.body if isinstance(line, FUNCTIONS)]
-                names = {*VERBS, "dispatch_request"}
-                found |= {method for method in methods if method.name in names}
+                found |= {one for one in methods if one.name in words.VIEW_METHODS}
         return found
 
     @cached_property
@@ -129,22 +88,11 @@ class Module(Kinds):
         """The handler that `node` is or is in, unless it has decorators of its own:
         those may accept, check, catch and close."""
         function = node if isinstance(node, FUNCTIONS) else self.function(node)
-        if not isinstance(function, FUNCTIONS):
-            return None
-        if function not in self.websocket_handlers:
-            return None
         calls = [route.call for route in self.routes if route.is_websocket]
-        plain = all(one in calls for one in function.decorator_list)
-        return function if plain else None
-
-    def app_of(self, call: ast.expr) -> tuple[str, list[ast.AST]]:
-        """What tells one app from another in a decorator or call such as `app.get`.
-
-        Two functions may each have an `app` of their own.
-        """
-        app = getattr(getattr(call, "func", call), "value", call)
-        bindings = self.bindings(app) if isinstance(app, ast.Name) else []
-        return ast.unparse(app), bindings
+        if isinstance(function, FUNCTIONS) and function in self.websocket_handlers:
+            plain = all(one in calls for one in function.decorator_list)
+            return function if plain else None
+        return None
 
     def is_before_accept(self, node: ast.expr | ast.stmt) -> bool:
         """In a plain handler, outside loops, before anything is awaited."""
@@ -156,57 +104,23 @@ class Module(Kinds):
             for part in self.body(handler)
         )
 
+    def app_of(self, call: ast.expr) -> tuple[str, list[ast.AST]]:
+        """What tells one app from another in a decorator or call such as `app.get`.
+
+        Two functions may each have an `app` of their own.
+        """
+        app = getattr(getattr(call, "func", call), "value", call)
+        bindings = self.bindings(app) if isinstance(app, ast.Name) else []
+        return ast.unparse(app), bindings
+
     def hooks(self, *names: str) -> Iterator[tuple[Function, ast.expr]]:
         """Functions decorated with `@app.NAME` or `@app.NAME(...)`."""
         for function in self.functions:
             for decorator in function.decorator_list:
-                called = isinstance(decorator, ast.Call)
-                func = cast("ast.Call", decorator).func if called else decorator
-                match func:
+                match getattr(decorator, "func", decorator):
                     case ast.Attribute(value=owner, attr=attr) if attr in names:
                         if self._may_be_app(owner):
                             yield function, decorator
-
-    def names_set(self, *, by_hooks: bool) -> set[str]:
-        """The attributes, keys and globals that what runs before the app serves gives
-        a value, or that anything else gives one."""
-        hooks = {function for function, _ in self.hooks(*STARTING_HOOKS)}
-        found = set()
-        for target, value in self.assignments:
-            if (self.function(target) in hooks) is by_hooks and not is_none(value):
-                match target, value:
-                    case ast.Name(), ast.Dict(keys=keys) if (
-                        self.function(target) is None
-                    ):
-                        found |= {str(self.value(key)) for key in keys}
-                    case (
-                        ast.Attribute(attr=name)
-                        | ast.Subscript(slice=ast.Constant(value=str(name))),
-                        _,
-                    ):
-                        found.add(name)
-                    case ast.Name(id=name), _ if any(
-                        self.function(one) is None for one in self.bindings(target)
-                    ):
-                        found.add(name)
-        return found
-
-    @cached_property
-    def read_while_serving(self) -> set[str]:
-        """The attributes, keys and names that functions other than hooks read."""
-        hooks = {function for function, _ in self.hooks(*STARTING_HOOKS, *ENDING_HOOKS)}
-        words = [
-            *((node, node.attr) for node in self.nodes(ast.Attribute)),
-            *((node, node.id) for node in self.nodes(ast.Name)),
-            *((node, node.value) for node in self.nodes(ast.Constant)),
-        ]
-        return {
-            word
-            for node, word in words
-            if isinstance(word, str)
-            and not isinstance(getattr(node, "ctx", None), ast.Store)
-            and self.function(node) not in {None, *hooks}
-        }
 
     def _may_be_app(self, owner: ast.expr) -> bool:
         return self.is_app(owner) or (self.only_quart and not self.kind(owner))
@@ -214,65 +128,40 @@ class Module(Kinds):
     @cached_property
     def error_handlers(self) -> list[ErrorHandler]:
         """By decorator, by a call of the decorator, by `register_error_handler`."""
-        found = []
-        for function, decorator in self.hooks(*ERROR_HOOKS):
-            match decorator:
-                case ast.Call(func=ast.Attribute(value=owner), args=[error]):
-                    found.append(
-                        self._error_handler(owner, error, decorator, function, function)
-                    )
-        for call in self.nodes(ast.Call):
-            match call:
+        found: list[tuple[ast.expr, Function | None, ast.AST]] = [
+            (call, function, function)
+            for function, call in self.hooks(*words.ERROR_HOOKS)
+        ]
+        for node in self.nodes(ast.Call):
+            match node:
                 case ast.Call(
-                    func=ast.Call(
-                        func=ast.Attribute(value=owner, attr=attr), args=[error]
-                    ),
-                    args=[given],
-                ) if attr in ERROR_HOOKS:
-                    pass
+                    func=ast.Call(func=ast.Attribute(attr=attr)) as made, args=[given]
+                ) if attr in words.ERROR_HOOKS:
+                    found.append((made, self.local_function(given), node))
                 case ast.Call(
-                    func=ast.Attribute(value=owner, attr="register_error_handler"),
-                    args=[error, given],
+                    func=ast.Attribute(attr="register_error_handler"), args=[_, given]
                 ):
-                    pass
-                case _:
-                    continue
-            if self._may_be_app(owner):
-                called = self.local_function(given)
-                found.append(self._error_handler(owner, error, call, called, call))
-        return found
-
-    def _error_handler(
-        self,
-        owner: ast.expr,
-        error: ast.expr,
-        call: ast.Call,
-        function: Function | None,
-        place: ast.AST,
-    ) -> ErrorHandler:
-        status = self.value(error)
-        kind = str(status) if isinstance(status, int) else self.name(error)
-        app = None
-        if isinstance(owner, ast.Name):
-            match self.bindings(owner):
-                case [ast.Name() as bound]:
-                    app = bound
-        return ErrorHandler(function, call, error, kind, owner, app, place)
+                    found.append((node, self.local_function(given), node))
+        handlers = []
+        for call, function, place in found:
+            match call:
+                case ast.Call(func=ast.Attribute(value=owner), args=[error, *_]) if (
+                    self._may_be_app(owner)
+                ):
+                    status = self.value(error)
+                    kind = str(status) if isinstance(status, int) else self.name(error)
+                    apps = self.bindings(owner) if isinstance(owner, ast.Name) else []
+                    apps = [one for one in apps if isinstance(one, ast.Name)]
+                    handlers.append(
+                        ErrorHandler(function, call, kind, owner, apps, place)
+                    )
+        return handlers
 
     def log_level(self, call: ast.Call) -> str:
         """The method of a logger that `call` calls, or an empty string."""
-        if isinstance(self.parent(call), ast.Await):
-            return ""
-        match call.func:
-            case ast.Attribute(value=ast.Call(func=made), attr=level):
-                is_logger = self.name(made) == "logging.getLogger"
-            case ast.Attribute(
-                value=ast.Name(id=name) | ast.Attribute(attr=name), attr=level
-            ):
-                is_logger = bool(LOGGER_NAME.match(name))
-            case _:
-                return ""
-        return level if is_logger and level in LOG_LEVELS else ""
+        found = words.LOG_CALL.search(ast.unparse(call.func))
+        is_async = isinstance(self.parent(call), ast.Await)
+        return found[1] if found and not is_async else ""
 
     def called(self, nodes: Iterable[ast.AST]) -> set[str]:
         """The dotted names of what these nodes call, empty ones for local things."""
@@ -309,7 +198,7 @@ class Module(Kinds):
     def shown(self, node: ast.AST) -> ast.expr | None:
         """What `str(...)`, `repr(...)` or a place in an f-string makes a text of."""
         match node:
-            case ast.Call(func=func, args=[value]) if self.name(func) in TEXT_OF:
+            case ast.Call(func=func, args=[value]) if self.name(func) in words.TEXT_OF:
                 return value
             case ast.FormattedValue(value=value):
                 return value
@@ -332,13 +221,14 @@ class Module(Kinds):
         found = []
         for target, value in self.assignments:
             match target:
-                case ast.Subscript(
-                    value=ast.Attribute(value=app, attr="config"),
-                    slice=ast.Constant(value=str(key)),
-                ) if self.is_app(app):
-                    found.append(Setting(key, value, target))
-                case ast.Attribute(
-                    value=app, attr="debug" | "secret_key" | "testing" as key
+                case (
+                    ast.Subscript(
+                        value=ast.Attribute(value=app, attr="config"),
+                        slice=ast.Constant(value=str(key)),
+                    )
+                    | ast.Attribute(
+                        value=app, attr="debug" | "secret_key" | "testing" as key
+                    )
                 ) if self.is_app(app):
                     found.append(Setting(key.upper(), value, target))
                 case ast.Name(id=key) if self.function(target) is None:
@@ -355,35 +245,23 @@ class Module(Kinds):
 
     def builds_app(self, function: ast.AST | None) -> bool:
         """A factory: it makes the app itself."""
-        return isinstance(function, FUNCTIONS) and function in self._factories
+        return function is not None and function in self._factories
 
     @cached_property
     def _factories(self) -> set[ast.AST | None]:
         calls = self.nodes(ast.Call)
-        return {
-            self.function(call) for call in calls if self.kind(call) == "quart.Quart"
-        }
+        return {self.function(one) for one in calls if self.kind(one) == "quart.Quart"}
 
     def is_own_task(self, function: ast.AST | None) -> bool:
         """Started as a task by somebody who does not wait for it by its name."""
         if not isinstance(function, FUNCTIONS):
             return False
-        starters = [self.function(name) or name for name in self.reads(function)]
+        starters = [self.function(name) or name for name in self.uses(function)]
         started = re.compile(rf"\b(create_task|ensure_future)\({function.name}\(")
         return any(
             started.search(text) and not WAITS_BY_NAME.search(text)
             for text in map(ast.unparse, starters)
         )
-
-    def runs_in_loop(self, node: ast.AST) -> bool:
-        """While it runs, nobody is served: in an `async def`, or in a plain function
-        that one calls. Not in tests, scripts, commands and serving hooks."""
-        match self.function(node):
-            case ast.AsyncFunctionDef() as function:
-                return not self._is_script and function not in self._run_alone
-            case ast.FunctionDef() as function:
-                return not self._is_script and function in self._called_in_loop
-        return False
 
     def blocks(self, call: ast.Call) -> bool:
         """It waits for another machine, a file, a process or a clock, and does not let
@@ -394,25 +272,44 @@ class Module(Kinds):
                 awaited = isinstance(self.parent(call), ast.Await)
                 return not awaited and bool(known or self.kind(task) == "celery.Task")
             case ast.Attribute(value=owner, attr=method) if not self.name(call.func):
-                if self.kind(owner) in COMMANDS:
-                    return method not in WITHOUT_IO.split()
-                if method in BLOCKING_PARTS.get(self.first_kind(owner), "").split():
+                if self.kind(owner) in words.COMMANDS:
+                    return method not in words.WITHOUT_IO.split()
+                parts = words.BLOCKING_PARTS.get(self.first_kind(owner), "")
+                if method in parts.split():
                     return True
-        return self.calls_one_of(call, BLOCKING)
+        return self.calls_one_of(call, words.BLOCKING)
+
+    def runs_in_loop(self, node: ast.AST) -> bool:
+        """While it runs, nobody is served: in an `async def`, or in a plain function
+        that one calls. Not in tests, scripts, commands and serving hooks."""
+        is_script = self.is_test or ("__main__" in self.text and not self.routes)
+        return not is_script and self.function(node) in self._in_loop
 
     @cached_property
-    def _is_script(self) -> bool:
-        return self.is_test or ("__main__" in self.text and not self.routes)
+    def _in_loop(self) -> set[ast.AST | None]:
+        """Generators are left out: Quart runs plain ones in a thread."""
+        calls = [
+            (self.function(call), called)
+            for call in self.nodes(ast.Call)
+            if isinstance(called := self.local_function(call.func), ast.FunctionDef)
+            and not called.decorator_list
+            and not self.yields(called)
+        ]
+        found: set[ast.AST | None] = {*self.nodes(ast.AsyncFunctionDef)}
+        found -= self._run_alone
+        while new := {called for by, called in calls if by in found} - found:
+            found |= new
+        return found
 
     @cached_property
     def _run_alone(self) -> set[ast.AST | None]:
         """The `async def`s that run before or after the app serves, or without it."""
-        hooks = self.hooks(*STARTING_HOOKS, *ENDING_HOOKS)
+        hooks = self.hooks(*words.STARTING_HOOKS, *words.ENDING_HOOKS)
         alone: set[ast.AST | None] = {function for function, _ in hooks}
         for function in self.functions:
             if any(mentions(one, "command") for one in function.decorator_list):
                 alone.add(function)
-        uses = {one: [*self.reads(one)] for one in self.nodes(ast.AsyncFunctionDef)}
+        uses = {one: [*self.uses(one)] for one in self.nodes(ast.AsyncFunctionDef)}
         while (
             new := {
                 one
@@ -431,34 +328,12 @@ class Module(Kinds):
             case ast.Await():
                 return self.in_main_block(name) or self.function(name) in alone
             case ast.Call(func=ast.Name(id=word) | ast.Attribute(attr=word)):
-                return word in RUNNERS
+                return word in words.RUNNERS
         return False
-
-    @cached_property
-    def _called_in_loop(self) -> set[Function]:
-        """Plain functions, but no generators: Quart runs those in a thread."""
-        calls = [
-            (self.function(call), called)
-            for call in self.nodes(ast.Call)
-            if (called := self.local_function(call.func))
-            and not called.decorator_list
-            and not self.yields(called)
-        ]
-        found: set[ast.AST | None] = {*self.nodes(ast.AsyncFunctionDef)}
-        found -= self._run_alone
-        reached: set[Function] = set()
-        while new := {called for by, called in calls if by in found} - reached:
-            reached |= new
-            found |= new
-        return reached
 
     def yields(self, function: Function) -> bool:
         body = self.body(function)
         return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in body)
-
-
-def is_none(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
 
 
 def argument(call: ast.Call, position: int | None, keyword: str) -> ast.expr | None:
@@ -483,9 +358,9 @@ def contains(node: ast.AST, *kinds: type[ast.AST]) -> bool:
     return any(isinstance(part, kinds) for part in ast.walk(node))
 
 
-def mentions(node: ast.AST, *words: str) -> bool:
-    """Whether a name or an attribute in `node` is one of these words."""
+def mentions(node: ast.AST, *names: str) -> bool:
+    """Whether a name or an attribute in `node` is one of these."""
     return any(
-        getattr(part, "id", getattr(part, "attr", None)) in words
+        getattr(part, "id", getattr(part, "attr", None)) in names
         for part in ast.walk(node)
     )

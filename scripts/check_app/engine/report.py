@@ -5,6 +5,7 @@ import re
 import tokenize
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
@@ -13,27 +14,10 @@ from . import ruff_bridge
 from .deployment import TextFile
 from .project import Project, Unread
 from .quart import Module
-from .rule import RULES, Rule, Severity, Source, walk
+from .rule import RULES, Finding, Rule, Severity, Source, page_path, walk
 
 NOQA = re.compile(r"#\s*noqa\b(?:\s*:\s*([A-Z]+\d+(?:[,\s]+[A-Z]+\d+)*))?", re.I)
 FOLDED = 5
-
-
-class Finding(NamedTuple):
-    """The fields are those of --json; columns count from 1."""
-
-    severity: Severity
-    path: str
-    line: int
-    column: int
-    id: str
-    message: str
-    page: str
-    source: str = "check_app"
-
-    @property
-    def order(self) -> tuple[int, str, int, int, str]:
-        return self.severity.rank, self.path, self.line, self.column, self.id
 
 
 class Report(NamedTuple):
@@ -54,68 +38,54 @@ class Report(NamedTuple):
         return 1 if grave else 0
 
 
-def report_on(project: Project, wanted: Callable[[str, str], bool]) -> Report:
-    """`wanted` tells whether a path is to be judged by the rule of an id."""
+def report_on(
+    project: Project, wanted: Callable[[str, str], bool], *, with_ruff: bool = True
+) -> Report:
+    """`wanted` tells whether the rule of an id is to judge the file at a path."""
     modules = [module for module in project.modules if module.in_app]
-    findings: list[Finding] = []
+    found: list[Finding] = []
     unread = [*project.unread]
     sources: list[Source] = [*modules, *project.texts]
     for source in sources:
         rules = [one for one in RULES.values() if wanted(one.id, source.path)]
         try:
-            findings += judge(source, rules)
+            found += judge(source, rules)
         except RecursionError:
             unread.append(Unread(source.path, 1, "nested too deeply to check"))
-    found, problem = ruff_bridge.run(modules)
-    builtin = {(one.path, one.line): one.id for one in findings}
-    for module, line, column, code, text in found:
-        twin = ruff_bridge.ALSO_OURS.get(code, "")
-        doubled = builtin.get((module.path, line), "-") in twin
-        if wanted(code, module.path) and not doubled:
-            page = page_path(ruff_bridge.page_of(code))
-            place = (module.path, line, column)
-            severity = Severity.WARNING
-            findings.append(Finding(severity, *place, code, text, page, "ruff"))
-    findings.sort(key=lambda one: one.order)
+    ours = {(one.path, one.line, one.id) for one in found}
+    of_ruff, problem = ruff_bridge.run(modules if with_ruff else [])
+    for one in of_ruff:
+        twins = ruff_bridge.ALSO_OURS.get(one.id, [])
+        doubled = any((one.path, one.line, twin) in ours for twin in twins)
+        if wanted(one.id, one.path) and not doubled:
+            found.append(one)
+    found.sort(key=lambda one: (one.severity.rank, one))
     checked = len(project.modules) + len(project.texts) + len(project.unread)
     left_out = project.left_out
-    return Report(findings, sorted(unread), left_out, checked, len(modules), problem)
+    return Report(found, sorted(unread), left_out, checked, len(modules), problem)
 
 
 def judge(source: Source, rules: Iterable[Rule]) -> Iterator[Finding]:
-    found = {
-        Finding(
-            rule.severity,
-            source.path,
-            *source.place(node),
-            rule.id,
-            rule.say(word),
-            page_path(rule.page),
-        )
-        for rule, node, word in walk(source, rules)
-    }
+    found = set()
+    for rule, node, word in walk(source, rules):
+        said = rule.id, rule.say(word), page_path(rule.page)
+        found.add(Finding(rule.severity, source.path, *source.place(node), *said))
     silent = silenced(source.text) if found else {}
     for finding in found:
         if not finding.id.startswith(silent.get(finding.line, ())):
             yield finding
 
 
-def page_path(page: str) -> str:
-    return f"patterns/{page}.md"
-
-
 def silenced(text: str) -> dict[int, tuple[str, ...]]:
     """The ids, or the beginnings of ids, that a `noqa` comment names, by line."""
     found: dict[int, tuple[str, ...]] = {}
-    if "noqa" not in text.lower():
-        return found
-    try:
-        for token in tokenize.generate_tokens(StringIO(text).readline):
-            if token.type == tokenize.COMMENT and (match := NOQA.search(token.string)):
-                ids = re.split(r"[,\s]+", (match[1] or "").upper())
-                found[token.start[0]] = tuple(ids)
-    except (tokenize.TokenError, SyntaxError):
-        return found
+    if "noqa" in text.lower():
+        with suppress(tokenize.TokenError, SyntaxError):
+            for token in tokenize.generate_tokens(StringIO(text).readline):
+                match = NOQA.search(token.string)
+                if match and token.type == tokenize.COMMENT:
+                    ids = re.split(r"[,\s]+", (match[1] or "").upper())
+                    found[token.start[0]] = tuple(ids)
     return found
 
 
@@ -124,9 +94,9 @@ def folded(findings: list[Finding]) -> Iterator[tuple[Finding, int]]:
     numbers = Counter(one.id for one in findings)
     seen: set[str] = set()
     for one in findings:
-        often = numbers[one.id] > FOLDED
-        if not often or one.id not in seen:
-            yield one, numbers[one.id] - 1 if often else 0
+        others = numbers[one.id] - 1 if numbers[one.id] > FOLDED else 0
+        if not (others and one.id in seen):
+            yield one, others
         seen.add(one.id)
 
 
@@ -228,9 +198,8 @@ def example_message(rule: Rule) -> str:
 def example_of(rule: Rule, code: str | None = None) -> Source:
     """The wrong example, or other code, as the rule is to see it."""
     text = rule.wrong if code is None else code
-    if rule.file not in {"app.py", "test_app.py"}:
+    if not rule.is_code:
         return TextFile(Path(rule.file), rule.file, text)
     example = Module(Path(rule.file), rule.file, text)
     example.in_app = True
-    example.skips_lifespan = "_serving" in text and "test_app" not in text
     return example

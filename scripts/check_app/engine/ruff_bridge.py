@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple, cast
 
 from .quart import Module
+from .rule import Finding, Severity, page_path
 
 TIMEOUT = 60
 BATCH = 200
@@ -24,61 +25,49 @@ ALSO_OURS = {  # what rules of ours find too, in the same line
     "E722": ["QP305"],
     "RUF006": ["QP714", "QP822"],
 }
+OPTIONS = "check --isolated --no-cache --exit-zero --output-format=json"
 ABSENT = "ruff is not installed: file access in async code was not looked for"
 
 
 class Outcome(NamedTuple):
-    """`found`: module, line, column, code, message; `problem`: what went wrong."""
+    """`problem` says what went wrong, or nothing."""
 
-    found: list[tuple[Module, int, int, str, str]]
+    found: list[Finding]
     problem: str
-
-
-def page_of(code: str) -> str:
-    return next(page for prefix, page in PAGES.items() if code.startswith(prefix))
 
 
 def command() -> list[str]:
     if program := shutil.which("ruff"):
         return [program]
-    if find_spec("ruff"):
-        return [sys.executable, "-P", "-m", "ruff"]
-    return []
+    return [sys.executable, "-P", "-m", "ruff"] if find_spec("ruff") else []
 
 
 def run(modules: list[Module]) -> Outcome:
     ruff = command()
     if not ruff:
-        return Outcome([], ABSENT)
-    by_path = {os.path.realpath(module.file): module for module in modules}
-    paths = [*by_path]
-    found: list[tuple[Module, int, int, str, str]] = []
+        return Outcome([], ABSENT if modules else "")
+    known = {os.path.realpath(module.file): module.path for module in modules}
+    paths = [*known]
+    found = []
     try:
         for start in range(0, len(paths), BATCH):
             for entry in check(ruff, paths[start : start + BATCH]):
-                code, place = entry["code"], entry["location"]
-                if str(code).startswith(tuple(PAGES)):
-                    row, column = place["row"], place["column"]
-                    module = by_path[entry["filename"]]
-                    found.append((module, row, column, code, entry["message"]))
+                code = str(entry["code"])
+                page = next((PAGES[one] for one in PAGES if code.startswith(one)), "")
+                if page:
+                    row, column = entry["location"]["row"], entry["location"]["column"]
+                    place = known[entry["filename"]], row, column
+                    said = code, entry["message"], page_path(page), "ruff"
+                    found.append(Finding(Severity.WARNING, *place, *said))
     except (OSError, LookupError, ValueError, subprocess.SubprocessError) as error:
         return Outcome(found, f"ruff failed, its part is incomplete: {error}")
     return Outcome(found, "")
 
 
 def check(ruff: list[str], paths: list[str]) -> list[dict[str, Any]]:
+    options = [*OPTIONS.split(), f"--select={','.join(PAGES)}", "--"]
     done = subprocess.run(
-        [
-            *ruff,
-            "check",
-            "--isolated",
-            "--no-cache",
-            "--exit-zero",
-            f"--select={','.join(PAGES)}",
-            "--output-format=json",
-            "--",
-            *paths,
-        ],
+        [*ruff, *options, *paths],
         capture_output=True,
         text=True,
         timeout=TIMEOUT,

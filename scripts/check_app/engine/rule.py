@@ -7,24 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from inspect import cleandoc
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
-from .deployment import Line
-from .example import made_of
+from .deployment import Line, TextFile
+from .example import HERE, side_of
+from .quart import Module
 
+Source = Module | TextFile
 Found = Iterator[tuple[ast.AST, str]]
-Check = Callable[[Any, Any], Found]  # takes a Module or TextFile, and a node of it
-
-
-class Source(Protocol):
-    """What can be judged: a Module or a TextFile."""
-
-    path: str
-    text: str
-
-    def nodes(self, kind: type[Any]) -> list[Any]: ...
-
-    def place(self, node: ast.AST) -> tuple[int, int]: ...
+Check = Callable[[Any, Any], Found]  # takes a Source, and a node of it
 
 
 class Severity(StrEnum):
@@ -37,12 +28,25 @@ class Severity(StrEnum):
         return [*Severity].index(self)
 
 
+class Finding(NamedTuple):
+    """The fields are those of --json; columns count from 1."""
+
+    severity: Severity
+    path: str
+    line: int
+    column: int
+    id: str
+    message: str
+    page: str
+    source: str = "check_app"
+
+
 @dataclass(frozen=True)
 class Rule:
     """`check` yields what is wrong and the word that `message` has a place for.
 
     Each line of `example` has two columns before the code: `- ` stands in the wrong
-    code alone, `+ ` in the right code alone; `made_of` adds what goes without saying.
+    code alone, `+ ` in the right code alone; `completed` adds what goes without saying.
     The finding is in a line that goes, or where `# here` stands. `runs` says how the
     wrong code fails; a test runs it.
     """
@@ -50,37 +54,45 @@ class Rule:
     id: str
     name: str
     severity: Severity
-    message: str
-    runs: str
-    page: str
-    example: str
-    why: str
     kinds: tuple[type[ast.AST], ...]
     check: Check
+    message: str
+    why: str
+    runs: str
+    example: str
 
     @cached_property
-    def _wrong(self) -> tuple[str, set[int]]:
-        return made_of(self.example, "-", is_code=Line not in self.kinds)
+    def _marked(self) -> str:
+        return side_of(self.example, "-", is_code=self.is_code)
 
     @property
     def wrong(self) -> str:
-        return self._wrong[0]
+        return self._marked.replace(HERE, "")
 
     @property
     def found_at(self) -> set[int]:
         """The lines of the wrong code in which the finding may be."""
-        return self._wrong[1]
+        lines = self._marked.splitlines()
+        return {n for n, line in enumerate(lines, 1) if line.endswith(HERE)}
 
     @cached_property
     def right(self) -> str:
-        return made_of(self.example, "+", is_code=Line not in self.kinds)[0]
+        return side_of(self.example, "+", is_code=self.is_code).replace(HERE, "")
+
+    @property
+    def is_code(self) -> bool:
+        return Line not in self.kinds
+
+    @property
+    def page(self) -> str:
+        return self.check.__module__.rpartition(".")[2]
 
     @property
     def file(self) -> str:
         """A name under which the example is judged as what it is."""
-        if Line in self.kinds:
+        if not self.is_code:
             return "Procfile"
-        return "test_app.py" if "pytest" in self.wrong else "app.py"
+        return "test_app.py" if "def test_" in self.wrong else "app.py"
 
     def say(self, word: str) -> str:
         return self.message.replace("{}", " ".join(word.split()))
@@ -101,19 +113,11 @@ def rule(
     kinds = on if isinstance(on, tuple) else (on,)
 
     def enter(check: Check) -> Check:
-        parts = cleandoc(check.__doc__ or "").split("\n\n", 3)
-        message, why, runs = (" ".join(part.split("\n")) for part in parts[:3])
+        *said, example = cleandoc(check.__doc__ or "").split("\n\n", 3)
+        message, why, runs = (" ".join(part.split("\n")) for part in said)
+        runs = runs.removeprefix("runs: ")
         RULES[id] = Rule(
-            id,
-            name,
-            Severity(severity),
-            message,
-            runs.removeprefix("runs: "),
-            check.__module__.rpartition(".")[2],
-            parts[3],
-            why,
-            kinds,
-            check,
+            id, name, Severity(severity), kinds, check, message, why, runs, example
         )
         return check
 
@@ -131,3 +135,7 @@ def walk(source: Source, rules: Iterable[Rule]) -> Iterator[tuple[Rule, ast.AST,
             for asker in askers:
                 for found, word in asker.check(source, node):
                     yield asker, found, word
+
+
+def page_path(page: str) -> str:
+    return f"patterns/{page}.md"

@@ -2,20 +2,14 @@
 
 import ast
 import builtins
+from bisect import bisect
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path, PurePath
-from typing import TypeVar, cast
+from typing import Self, TypeVar, cast
 
-from .words import (
-    ASYNCIO_PLUGIN,
-    DISPOSES,
-    OTHER_FRAMEWORKS,
-    QUART_SUBMODULE,
-    SETTINGS,
-    TEST_FILE,
-)
+from . import words
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Node = TypeVar("Node", bound=ast.AST)
@@ -25,26 +19,12 @@ CALLABLES = (*FUNCTIONS, ast.Lambda)
 TRIES = (ast.Try, ast.TryStar)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 SCOPES = {ast.ClassDef, *CALLABLES, *COMPREHENSIONS}
-BINDERS = {
-    ast.Name,
-    ast.arg,
-    ast.alias,
-    ast.Global,
-    ast.Nonlocal,
-    ast.FunctionDef,
-    ast.AsyncFunctionDef,
-    ast.ClassDef,
-    ast.ExceptHandler,
-    ast.MatchAs,
-    ast.MatchStar,
-    ast.MatchMapping,
-}
-PLAIN = {"arg", "attr", "ctx", "id", "module", "op", "ops", "type_comment"}
-LEAVES = {ast.Constant, ast.alias, ast.Global, ast.Nonlocal}
-CHILDREN = {
-    kind: tuple(field for field in reversed(kind._fields) if field not in PLAIN)
-    if kind not in LEAVES
-    else ()
+PATTERNS = (ast.MatchAs, ast.MatchMapping, ast.MatchStar)
+NAMED = (*FUNCTIONS, ast.ClassDef, ast.ExceptHandler, *PATTERNS)
+BINDERS = {ast.Name, ast.arg, ast.alias, ast.Global, ast.Nonlocal, *NAMED}
+WITHOUT_NODES = {"arg", "attr", "ctx", "id", "module", "op", "ops", "type_comment"}
+CHILDREN = {  # the fields that hold nodes, the last one first
+    kind: [field for field in reversed(kind._fields) if field not in WITHOUT_NODES]
     for kind in vars(ast).values()
     if isinstance(kind, type) and issubclass(kind, ast.AST)
 }
@@ -60,6 +40,9 @@ class Scope:
         self.outer = outer
         self.bindings: dict[str, list[ast.AST]] = defaultdict(list)
         self.redirected: dict[str, Scope] = {}
+        self.function: Function | ast.Lambda | None = outer.function if outer else None
+        if isinstance(node, CALLABLES):
+            self.function = node
 
     def bind(self, name: str, node: ast.AST) -> None:
         self.redirected.get(name, self).bindings[name].append(node)
@@ -77,19 +60,20 @@ class Scopes:
     def __init__(self, file: Path, path: str, text: str) -> None:
         self.file = file
         self.path = path
-        self.inner = path  # below the top folder of the project
         self.text = text
-        tree = ast.parse(text)
+        self.inner = path  # below the top folder of the project
         self.in_app = False
-        self.asyncio_mode = "strict" if ASYNCIO_PLUGIN.search(text) else ""
-        self.skips_lifespan = False
-        self.settings = {*SETTINGS.findall(text)}
-        self.is_disposed = DISPOSES in text  # an engine, here or in a neighbour
+        self.settings = {*words.SETTINGS.findall(text)}  # of the whole project
+        self.asyncio_mode = "strict" if words.ASYNCIO_PLUGIN.search(text) else ""
+        self.conftests: list[Self] = []  # the nearest first
+        self.local_imports: set[Self] = set()
+        self.neighbours: set[Self] = set()  # with those that import it, without tests
         self._parents: dict[ast.AST, ast.AST] = {}
         self._scopes: dict[ast.AST, Scope] = {}
         self._nodes: dict[type[ast.AST], list[ast.AST]] = defaultdict(list)
         self._names: dict[ast.AST | None, str] = {}
         self._kinds: dict[ast.AST, str] = {}
+        tree = ast.parse(text)
         self.imports = outer_imports(tree)
         if "quart" in text:
             self.index(tree)
@@ -101,9 +85,9 @@ class Scopes:
         """
         if self._scopes:
             return
-        self.tree = tree or ast.parse(self.text)
+        tree = tree or ast.parse(self.text)
         nodes, scopes, parents = self._nodes, self._scopes, self._parents
-        stack: list[tuple[ast.AST, Scope]] = [(self.tree, Scope(self.tree))]
+        stack: list[tuple[ast.AST, Scope]] = [(tree, Scope(tree))]
         while stack:
             node, scope = stack.pop()
             kind = type(node)
@@ -113,20 +97,16 @@ class Scopes:
                 self._bind(node, scope)
             inner = Scope(node, scope) if kind in SCOPES else scope
             for field in CHILDREN[kind]:
-                value = getattr(node, field)
                 where = inner
                 if inner is not scope and field in OUTSIDE:
                     where = scope
                 elif field in DEFAULTS and scope.outer:
                     where = scope.outer
-                if type(value) is list:
-                    for child in reversed(value):
-                        if isinstance(child, ast.AST):
-                            parents[child] = node
-                            stack.append((child, where))
-                elif isinstance(value, ast.AST):
-                    parents[value] = node
-                    stack.append((value, where))
+                value = getattr(node, field)
+                for child in reversed(value) if type(value) is list else [value]:
+                    if isinstance(child, ast.AST):
+                        parents[child] = node
+                        stack.append((child, where))
         self.imports = [*self.nodes(ast.Import), *self.nodes(ast.ImportFrom)]
 
     def _bind(self, node: ast.AST, scope: Scope) -> None:
@@ -142,13 +122,11 @@ class Scopes:
                 scope.bind(name, node)
             case ast.alias(name=name, asname=asname):
                 scope.bind(asname or name.partition(".")[0], node)
-            case ast.Global(names=names):
-                *_, outermost = scope.outward()
-                scope.redirected |= dict.fromkeys(names, outermost)
-            case ast.Nonlocal(names=names):
-                for outer in reversed([*scope.outward()][1:]):
-                    found = [name for name in names if name in outer.bindings]
-                    scope.redirected |= dict.fromkeys(found, outer)
+            case ast.Global(names=names) | ast.Nonlocal(names=names):
+                *outer, outermost = scope.outward()
+                for name in names:
+                    found = (one for one in outer[1:] if name in one.bindings)
+                    scope.redirected[name] = next(found, outermost)
             case ast.MatchMapping(rest=str(name)):
                 scope.bind(name, node)
             case _ if isinstance(own := getattr(node, "name", None), str):
@@ -166,14 +144,9 @@ class Scopes:
     @cached_property
     def assignments(self) -> list[tuple[ast.expr, ast.expr]]:
         """Each target and what it is given, of plain and of annotated assignments."""
-        return [
-            *(
-                (target, n.value)
-                for n in self.nodes(ast.Assign)
-                for target in n.targets
-            ),
-            *((n.target, n.value) for n in self.nodes(ast.AnnAssign) if n.value),
-        ]
+        plain = [(to, n.value) for n in self.nodes(ast.Assign) for to in n.targets]
+        annotated = [(n.target, n.value) for n in self.nodes(ast.AnnAssign) if n.value]
+        return [*plain, *annotated]
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         return self._parents.get(node)
@@ -192,10 +165,7 @@ class Scopes:
 
     def function(self, node: ast.AST) -> Function | ast.Lambda | None:
         """The function that runs `node`; for a function, the one that defines it."""
-        for scope in self._scopes[node].outward():
-            if isinstance(scope.node, CALLABLES):
-                return scope.node
-        return None
+        return self._scopes[node].function
 
     def body(self, function: Function) -> list[ast.AST]:
         """What runs when `function` runs, without the functions defined in it."""
@@ -204,8 +174,8 @@ class Scopes:
     @cached_property
     def _bodies(self) -> dict[ast.AST | None, list[ast.AST]]:
         found: dict[ast.AST | None, list[ast.AST]] = defaultdict(list)
-        for node in self._scopes:
-            found[self.function(node)].append(node)
+        for node, scope in self._scopes.items():
+            found[scope.function].append(node)
         return found
 
     def at_import(self, node: ast.AST) -> bool:
@@ -213,55 +183,41 @@ class Scopes:
         return self.function(node) is None and not self.in_main_block(node)
 
     def in_main_block(self, node: ast.AST) -> bool:
-        return any(
-            isinstance(ancestor, ast.If)
-            and any(
-                isinstance(part, ast.Constant) and part.value == "__main__"
-                for part in ast.walk(ancestor.test)
-            )
-            for ancestor in self.ancestors(node)
-        )
+        tests = (getattr(one, "test", None) for one in self.ancestors(node))
+        return any("__main__" in ast.unparse(test) for test in tests if test)
 
     def place(self, node: ast.AST) -> tuple[int, int]:
         """Line and column, both from 1, columns in characters."""
         line, offset = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-        if self._ascii:
-            return line, offset + 1
-        before = self._lines[line - 1].encode()[:offset]
-        return line, len(before.decode(errors="ignore")) + 1
+        return line, offset - bisect(self._continued[line - 1], offset) + 1
 
     @cached_property
-    def _ascii(self) -> bool:
-        return self.text.isascii()
-
-    @cached_property
-    def _lines(self) -> list[str]:
-        return self.text.split("\n")
+    def _continued(self) -> list[list[int]]:
+        """For each line the places of bytes with which no character begins."""
+        return [
+            [] if line.isascii() else [n for n, b in enumerate(line) if 127 < b < 192]
+            for line in self.text.encode().split(b"\n")
+        ]
 
     @cached_property
     def is_test(self) -> bool:
         """Judged by the path below the project's top folder."""
         *folders, name = PurePath(self.inner).parts
-        return bool(TEST_FILE.match(name)) or not {"test", "tests"}.isdisjoint(folders)
+        return bool({"test", "tests"} & {*folders} or words.TEST_FILE.match(name))
 
     # Imports
 
     @cached_property
     def imported(self) -> set[str]:
-        """Absolute dotted names that are imported, each with its prefixes."""
+        """The dotted names that are imported, each with its prefixes."""
         found = set()
         for node in self.imports:
-            match node:
-                case ast.Import(names=names):
-                    dotted = [alias.name for alias in names]
-                case ast.ImportFrom(module=str(module), names=names, level=0):
-                    dotted = [f"{module}.{alias.name}" for alias in names]
-                case _:
-                    dotted = []
-            for name in dotted:
-                while name:
-                    found.add(name)
-                    name = name.rpartition(".")[0]
+            base = ""
+            if isinstance(node, ast.ImportFrom):
+                base = f"{'.' * node.level}{node.module or ''}."
+            for alias in node.names:
+                parts = f"{base}{alias.name}".split(".")
+                found |= {".".join(parts[: end + 1]) for end in range(len(parts))}
         return found
 
     @cached_property
@@ -270,28 +226,29 @@ class Scopes:
 
     @cached_property
     def imports_other_framework(self) -> bool:
-        return not self.imported.isdisjoint({*OTHER_FRAMEWORKS, "aiohttp.web"})
+        return self.imports_any(*words.OTHER_FRAMEWORKS.split())
 
     def imports_any(self, *names: str) -> bool:
         return not self.imported.isdisjoint(names)
 
     # Meaning
 
-    def bindings(self, node: ast.Name) -> list[ast.AST]:
+    def bindings(self, node: ast.Name | Function) -> list[ast.AST]:
+        """What binds a name, or that of a function, where it stands."""
+        name = node.id if isinstance(node, ast.Name) else node.name
         own = self._scopes[node]
         for scope in own.outward():
-            if scope is not own and isinstance(scope.node, ast.ClassDef):
-                continue
-            target = scope.redirected.get(node.id, scope)
-            if node.id in target.bindings:
-                found = target.bindings[node.id]
-                return found if len(found) == 1 else self._caught(node) or found
+            if scope is own or not isinstance(scope.node, ast.ClassDef):
+                target = scope.redirected.get(name, scope)
+                if found := target.bindings.get(name):
+                    return found if len(found) == 1 else self._caught(node) or found
         return []
 
-    def _caught(self, node: ast.Name) -> list[ast.AST]:
+    def _caught(self, node: ast.AST) -> list[ast.AST]:
         """The `except ... as NAME` around a name that is bound more than once."""
         for ancestor in self.ancestors(node):
-            if isinstance(ancestor, ast.ExceptHandler) and ancestor.name == node.id:
+            name = getattr(node, "id", None)
+            if isinstance(ancestor, ast.ExceptHandler) and ancestor.name == name:
                 return [ancestor]
             if isinstance(ancestor, CALLABLES):
                 break
@@ -308,8 +265,7 @@ class Scopes:
         return self._names[node]
 
     def _name(self, node: ast.Name) -> str:
-        bindings = self.bindings(node)
-        if bindings:
+        if bindings := self.bindings(node):
             names = {self._bound_name(binding) for binding in bindings}
             return names.pop() if len(names) == 1 else ""
         if hasattr(builtins, node.id):
@@ -326,41 +282,36 @@ class Scopes:
                 return self.name(value) if target is binding else ""
         return ""
 
-    def uses(self, name: ast.Name) -> Iterator[ast.Name]:
-        """Where a name that is bound is read."""
-        return self._reads(name.id, self.bindings(name))
-
-    def reads(self, function: Function) -> Iterator[ast.Name]:
-        """Where the name of a function is read."""
-        bindings = self._scopes[function].bindings
-        return self._reads(function.name, bindings[function.name])
-
-    def _reads(self, name: str, bindings: list[ast.AST]) -> Iterator[ast.Name]:
-        for use in self.nodes(ast.Name):
-            if (
-                use.id == name
-                and isinstance(use.ctx, ast.Load)
-                and self.bindings(use) is bindings
-            ):
+    def uses(self, bound: ast.Name | Function) -> Iterator[ast.Name]:
+        """Where a name that is bound, or that of a function, is read."""
+        bindings = self.bindings(bound)
+        name = bound.id if isinstance(bound, ast.Name) else bound.name
+        for use in self._reads.get(name, ()):
+            if self.bindings(use) is bindings:
                 yield use
+
+    @cached_property
+    def _reads(self) -> dict[str, list[ast.Name]]:
+        found: dict[str, list[ast.Name]] = defaultdict(list)
+        for node in self.nodes(ast.Name):
+            if isinstance(node.ctx, ast.Load):
+                found[node.id].append(node)
+        return found
 
 
 def outer_imports(tree: ast.Module) -> list[ast.Import | ast.ImportFrom]:
     """The imports outside functions and classes."""
     found: list[ast.Import | ast.ImportFrom] = []
-    stack: list[ast.stmt] = [*tree.body]
+    stack: list[ast.AST] = [tree]
     while stack:
-        match stack.pop():
-            case ast.Import() | ast.ImportFrom() as node:
-                found.append(node)
-            case ast.If(body=body, orelse=orelse):
-                stack += body + orelse
-            case ast.Try(body=body, handlers=handlers, orelse=orelse):
-                stack += body + orelse
-                stack += [line for handler in handlers for line in handler.body]
+        node = stack.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found.append(node)
+        elif isinstance(node, ast.Module | ast.If | ast.ExceptHandler | ast.Try):
+            stack += ast.iter_child_nodes(node)
     return found
 
 
 def canonical(name: str) -> str:
     """`quart.globals.request` and the like as `quart.request`."""
-    return QUART_SUBMODULE.sub("quart.", name) if name[:6] == "quart." else name
+    return words.QUART_SUBMODULE.sub("quart.", name) if name[:6] == "quart." else name

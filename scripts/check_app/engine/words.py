@@ -11,24 +11,17 @@ FACTORY_NAME = re.compile(r"^(build|create|get|make)_app$")
 ASYNCIO_PLUGIN = re.compile(r"pytest\.mark\.asyncio|pytest_asyncio")
 FIXTURES = {"pytest.fixture", "pytest.yield_fixture", "pytest_asyncio.fixture"}
 TEST_FILE = re.compile(r"^(test_.*|.*_test|tests?|conftest)\.py$")
-OTHER_FRAMEWORKS = {
-    "bottle",
-    "django",
-    "falcon",
-    "fastapi",
-    "flask",
-    "litestar",
-    "sanic",
-    "starlette",
-    "tornado",
-}
+OTHER_FRAMEWORKS = (
+    "aiohttp.web bottle django falcon fastapi flask litestar sanic starlette tornado"
+)
 VERBS = {"route", "get", "post", "put", "patch", "delete", "websocket"}
+VIEW_CLASSES = {"quart.views.View", "quart.views.MethodView"}
+VIEW_METHODS = {"dispatch_request", *VERBS}
 CLIENT_VERBS = {"get", "post", "put", "patch", "delete", "head", "options", "open"}
-
-DISPOSES = ".dispose("
 SETTINGS = re.compile(  # any file may set or call them
     r"""RESPONSE_TIMEOUT(?=\W{0,4}[=:]|['"],)|SERVER_NAME|aclose|flask_patch"""
 )
+
 BEFORE_REQUEST = ("before_request", "before_app_request")
 BEFORE_WEBSOCKET = ("before_websocket", "before_app_websocket")
 CATCH_ALL = {"builtins.BaseException", "builtins.Exception"}
@@ -39,19 +32,17 @@ PYDANTIC_ERRORS = {
     "pydantic_core.ValidationError",
 }
 SCHEMA_ERROR = "quart_schema.RequestSchemaValidationError"
-STARTING_HOOKS = (
-    "before_app_serving",
-    "before_serving",
-    "while_app_serving",
-    "while_serving",
-)
-RUNNERS = {"run", "run_async", "run_until_complete"}  # of a coroutine
+GENERATORS = ("while_app_serving", "while_serving")
+STARTING_HOOKS = ("before_app_serving", "before_serving", *GENERATORS)
 ENDING_HOOKS = ("after_app_serving", "after_serving")
+RUNNERS = {"run", "run_async", "run_until_complete"}  # of a coroutine
 TEXT_OF = {"builtins.repr", "builtins.str"}
-LOGGER_NAME = re.compile(r"^_*(.*_)?log(ger|ging)?$", re.IGNORECASE)
-LOG_LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
+LOG_CALL = re.compile(  # and the method that is called
+    r"(?:(?:^|\.)_*(?:\w*_)?(?i:log(?:ger|ging)?)|logging\.getLogger\(.*\))"
+    r"\.(debug|info|warning|error|exception|critical|log)$"
+)
 
-SQL_DRIVERS = (
+SQL_DRIVERS = [
     "MySQLdb",
     "mysql.connector",
     "psycopg",
@@ -59,7 +50,7 @@ SQL_DRIVERS = (
     "pymysql",
     "sqlite3",
     "sqlite3.dbapi2",
-)
+]
 HTTP = ("httpx", "httpx2", "requests", "httpx.Client", "httpx2.Client")
 AI = ("anthropic.Anthropic", "openai.AzureOpenAI", "openai.OpenAI")
 BLOCKING = {  # functions of a module, methods of a kind
@@ -129,6 +120,7 @@ ALIASES = {
 ASYNC_ENGINE = "sqlalchemy.ext.asyncio.create_async_engine"
 ASYNC_MAKER = "sqlalchemy.ext.asyncio.async_sessionmaker"
 SYNC_MAKER = "sqlalchemy.orm.sessionmaker"
+MAKER_OF = {None: SYNC_MAKER, ASYNC_SESSION: ASYNC_MAKER}  # by its argument `class_`
 CALLED = {ASYNC_MAKER: ASYNC_SESSION, SYNC_MAKER: "sqlalchemy.orm.Session"}
 APP_GROUP = "quart.cli.AppGroup"
 DECORATED = {"click.group": "click.Group"}  # what a decorator makes of a function

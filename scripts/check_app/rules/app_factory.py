@@ -47,17 +47,19 @@ GUARD = re.compile(r"version|VERSION|hasattr|find_spec|QUART_|(Import|Attribute)
 
 def uses_of(gone: dict[str, str], module: Module, node: ast.AST) -> Found:
     names: list[str] = []
+    app = node
     match node:
         case ast.Import(names=aliases):
             names = [alias.name for alias in aliases]
         case ast.ImportFrom(module=str(base), names=aliases, level=0):
             names = [base, *(f"{base}.{alias.name}" for alias in aliases)]
         case ast.Attribute(value=ast.Attribute(value=app, attr="config"), attr=attr):
-            names = [f"app.config.{attr}"] if module.is_app(app) else []
+            names = [f"app.config.{attr}"]
         case ast.Attribute(value=app, attr=attr):
-            names = [f"app.{attr}" if module.is_app(app) else module.name(node)]
+            names = [f"app.{attr}", module.name(node)]
     for name in map(canonical, names):
-        if name in gone and not is_guarded(module, node):
+        is_meant = name in gone and (name[:4] != "app." or module.is_app(app))
+        if is_meant and not is_guarded(module, node):
             yield node, f"`{name}`; use {gone[name]}"
 
 

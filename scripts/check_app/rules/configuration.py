@@ -165,11 +165,12 @@ def dotenv_in_app(module: Module, node: ast.Module) -> Found:
       app.config["TITLE"] = os.environ.get("TITLE", "Users")
     """
     starts = STARTS_APP.search(module.text) and "Quart(" not in module.text
-    for call in module.nodes(ast.Call):
+    calls = [one for one in module.nodes(ast.Call) if module.name(one.func) in DOTENV]
+    for call in calls:
         function = module.function(call)
         is_early = module.builds_app(function) or not (function or starts)
         is_chosen = mentions(call, *parameters(function)) if function else False
         is_wanted = is_chosen or module.within(call, ast.If) or module.is_test
-        if module.name(call.func) in DOTENV and is_early and not is_wanted:
+        if is_early and not is_wanted:
             yield call, ""
             return

@@ -38,12 +38,13 @@ def engine_outside_serving(module: Module, node: ast.Call) -> Found:
     +     finally:
     +         await app.db.dispose()
     """
+    if module.name(node.func) != ASYNC_ENGINE or argument(node, None, "poolclass"):
+        return
     function = module.function(node)
     makes_app = isinstance(function, ast.FunctionDef) and module.builds_app(function)
-    serves = not (module.is_test or module.imports_any("alembic"))
-    stays = not module.is_disposed and not argument(node, None, "poolclass")
-    is_engine = module.name(node.func) == ASYNC_ENGINE and serves and stays
-    if is_engine and (makes_app or module.at_import(node)):
+    disposed = any(".dispose(" in one.text for one in [module, *module.neighbours])
+    serves = not (module.is_test or disposed or module.imports_any("alembic"))
+    if serves and (makes_app or module.at_import(node)):
         yield node, ""
 
 

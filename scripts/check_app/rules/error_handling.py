@@ -122,11 +122,11 @@ def is_chosen(module: Module, node: ast.AST) -> bool:
 
 def is_error(module: Module, node: ast.AST | None, kinds: set[str]) -> bool:
     """A name that an `except` or an error handler of one of these kinds binds."""
-    handlers = [one for one in module.error_handlers if one.kind in kinds]
+    handlers = {one.function for one in module.error_handlers if one.kind in kinds}
     return isinstance(node, ast.Name) and any(
         not kinds.isdisjoint(module.caught(binding))
         if isinstance(binding, ast.ExceptHandler)
-        else any(binding in one.arguments for one in handlers)
+        else isinstance(binding, ast.arg) and module.function(binding) in handlers
         for binding in module.bindings(node)
     )
 
@@ -292,7 +292,8 @@ def logged_twice(module: Module, node: ast.Module) -> Found:
     """
     handlers = [one for one in module.error_handlers if one.kind in SERVER_ERRORS]
     ours = {one.function for one in handlers} - {None}
-    for call in module.nodes(ast.Call) if not RAISES_500.search(module.text) else ():
+    sure = ours and not RAISES_500.search(module.text)
+    for call in module.nodes(ast.Call) if sure else ():
         cause = mentions(call, "original_exception")
         loud = module.log_level(call) in {"critical", "error", "exception"}
         if loud and not cause and module.function(call) in ours:

@@ -5,9 +5,8 @@ import ast
 from ..engine.keeping import is_kept
 from ..engine.quart import Module
 from ..engine.rule import Found, rule
-from ..engine.words import ENDING_HOOKS, STARTING_HOOKS
+from ..engine.words import ENDING_HOOKS, GENERATORS, STARTING_HOOKS
 
-GENERATORS = ("while_app_serving", "while_serving")
 PLAIN_HOOKS = ("before_app_serving", "before_serving", *ENDING_HOOKS)
 APP_HOOKS = {"after_serving", "before_serving", "while_serving"}
 CLIENTS = {  # and what makes it right: it is closed, or not shared by all requests

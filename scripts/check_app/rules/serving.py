@@ -101,13 +101,14 @@ def stream_timeout(module: Module, node: ast.Call | ast.Constant) -> Found:
     """
     function, outer = module.function(node), module.parent(node) or node
     if isinstance(node, ast.Call):
-        sent = isinstance(outer, ast.Return | ast.Tuple) or mentions(outer, *SENDING)
-        lasts = sent and is_endless(module, module.local_function(node.func))
+        lasts = is_endless(module, module.local_function(node.func))
+        direct = isinstance(outer, ast.Return | ast.Tuple)
+        lasts = lasts and (direct or mentions(outer, *SENDING))
     else:
         event_stream = "text/event-stream" in str(node.value)
         lasts = event_stream and bool(EVENT_STREAM.search(ast.unparse(outer)))
     if lasts and isinstance(function, FUNCTIONS):
-        makers = {function, *map(module.function, module.reads(function))}
+        makers = {function, *map(module.function, module.uses(function))}
         code = " ".join(ast.unparse(one) for one in makers if one)
         limited = ".timeout = " in code or "RESPONSE_TIMEOUT" in module.settings
         twice = isinstance(node, ast.Call) and EVENT_STREAM.search(code)
@@ -140,7 +141,7 @@ def proxy_fix_around_app(module: Module, node: ast.Assign) -> Found:
           app.run()
     """
     app = node.targets[0]
-    wraps = AROUND_ITSELF.match(ast.unparse(node)) and module.is_app(app)
+    wraps = module.is_app(app) and AROUND_ITSELF.match(ast.unparse(node))
     for use in module.uses(app) if wraps and isinstance(app, ast.Name) else ():
         later, part = use.lineno > node.lineno, module.parent(use)
         if later and isinstance(part, ast.Attribute) and part.attr != "app":

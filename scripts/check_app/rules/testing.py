@@ -1,6 +1,7 @@
 """Tests: the client, contexts, fixtures and commands."""
 
 import ast
+import re
 
 from ..engine import words
 from ..engine.awaiting import misused
@@ -16,6 +17,7 @@ COROUTINES = {
 OPENED_BY_CLIENT = {words.TEST_CONNECTION, words.TEST_SESSION, words.TEST_WEBSOCKET}
 ASYNC_CONTEXTS = {*words.FROM_APP.values(), *OPENED_BY_CLIENT}
 COMMANDS = {"click.command", "click.Group.command", f"{words.APP_GROUP}.command"}
+LIFESPAN = re.compile(r"\btest_app\b|\bstartup\(|LifespanManager")
 
 
 @rule("QP103 unawaited-client-call error", on=(ast.Attribute, ast.Call))
@@ -119,7 +121,11 @@ def client_without_lifespan(module: Module, node: ast.Module) -> Found:
 
       def create_app():
           app = Quart(__name__)
-          app.before_serving(lambda: app.config.update(PRICE=3))
+
+          @app.before_serving
+          async def load_price():
+              app.config["PRICE"] = 3
+
           app.add_url_rule("/price", view_func=lambda: str(app.config["PRICE"]))
           return app
       async def test_price():
@@ -129,8 +135,61 @@ def client_without_lifespan(module: Module, node: ast.Module) -> Found:
           assert response.status_code == 200
     """
     clients = [c for c in module.nodes(ast.Call) if module.kind(c) == words.CLIENT]
-    if module.skips_lifespan and clients:
+    if clients and module.is_test and skips_lifespan([module, *module.conftests]):
         yield clients[0], ""
+
+
+def skips_lifespan(tests: list[Module]) -> bool:
+    """Whether they start no app, have none of their own, and set by hand nothing of
+    what hooks set."""
+    texts = [one.text for one in tests if "_serving" not in one.text]
+    started = any(LIFESPAN.search(one.text) for one in tests)
+    if started or any("Quart(" in text for text in texts):
+        return False
+    missing = map(str, set_by_hooks_alone(tests))
+    return any(not any(name in text for text in texts) for name in missing)
+
+
+def set_by_hooks_alone(tests: list[Module]) -> set[object]:
+    """What only hooks that start the app set: attributes, keys and globals that other
+    functions read, in what these modules import."""
+    modules = new = {*tests}
+    while new:
+        new = {one for by in new for one in by.local_imports} - modules
+        modules |= new
+    by_hooks: set[object] = set()
+    by_others: set[object] = set()
+    read: set[object] = set()
+    for module in modules:
+        starting = {one for one, _ in module.hooks(*words.STARTING_HOOKS)}
+        ending = {one for one, _ in module.hooks(*words.ENDING_HOOKS)}
+        hooks = {None, *starting, *ending}
+        for target, value in module.assignments:
+            known = by_hooks if module.function(target) in starting else by_others
+            if not isinstance(value, ast.Constant) or value.value is not None:
+                known.add(shared_name(module, target))
+        for mapping in module.nodes(ast.Dict):
+            by_others |= {*map(module.value, mapping.keys)}
+        for kind in (ast.Attribute, ast.Name, ast.Constant):
+            for one in module.nodes(kind):
+                stored = isinstance(getattr(one, "ctx", None), ast.Store)
+                if module.function(one) not in hooks and not stored:
+                    word = getattr(one, "attr", getattr(one, "id", None))
+                    read.add(word or getattr(one, "value", None))
+    return (by_hooks - by_others) & read
+
+
+def shared_name(module: Module, node: ast.expr) -> str:
+    """An attribute, a key, or a name of the module."""
+    match node:
+        case ast.Attribute(attr=name):
+            return name
+        case ast.Subscript(slice=ast.Constant(value=str(name))):
+            return name
+        case ast.Name(id=name):
+            if any(module.function(one) is None for one in module.bindings(node)):
+                return name
+    return ""
 
 
 @rule("QP820 form-in-data error", on=ast.Call)

@@ -38,7 +38,8 @@ def stored_websocket(module: Module, node: ast.expr) -> Found:
     +     listeners[0].put_nowait("tea")
           return "", 204
     """
-    if THE_OBJECT in module.called([node]) and is_kept(module, node, KEEPS):
+    made = module.name(getattr(node, "func", None))
+    if made == THE_OBJECT and is_kept(module, node, KEEPS):
         yield node, "lets one slow client hold up who sends"
     if module.name(node) == "quart.websocket" and is_kept(module, node, STORES):
         yield node, "is a proxy and fails there"
