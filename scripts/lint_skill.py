@@ -25,8 +25,8 @@ import mdformat
 import skills_ref
 import yaml
 from check_app.engine.project import Project
-from check_app.engine.report import Finding, judge, table
-from check_app.engine.rule import RULES
+from check_app.engine.report import judge, table
+from check_app.engine.rule import RULES, Finding
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from packaging.requirements import InvalidRequirement, Requirement

@@ -1,5 +1,6 @@
-"""Ruff's rules for async code in general, run as a subprocess where it is installed."""
+"""Some of Ruff's rules, run as a subprocess where it is installed."""
 
+import ast
 import json
 import os
 import shutil
@@ -14,19 +15,14 @@ from .rule import Finding, Severity, page_path
 TIMEOUT = 60
 BATCH = 200
 PAGES = {
-    "ASYNC2": "background_tasks",
+    "ASYNC230": "background_tasks",
     "B012": "lifespan",
     "E722": "websockets",
     "F821": "app_factory",
-    "RUF006": "background_tasks",
 }
-ALSO_OURS = {  # what rules of ours find too, in the same line
-    **{f"ASYNC{number}": ["QP702"] for number in (210, 212, 220, 221, 222, 251)},
-    "E722": ["QP305"],
-    "RUF006": ["QP714", "QP822"],
-}
+ALSO_OURS = {"E722": ["QP305"]}  # what rules of ours find too, in the same line
 OPTIONS = "check --isolated --no-cache --exit-zero --output-format=json"
-ABSENT = "ruff is not installed: file access in async code was not looked for"
+ABSENT = "ruff is not installed: files opened in views were not looked for"
 
 
 class Outcome(NamedTuple):
@@ -46,22 +42,32 @@ def run(modules: list[Module]) -> Outcome:
     ruff = command()
     if not ruff:
         return Outcome([], ABSENT if modules else "")
-    known = {os.path.realpath(module.file): module.path for module in modules}
+    known = {os.path.realpath(module.file): module for module in modules}
     paths = [*known]
     found = []
     try:
         for start in range(0, len(paths), BATCH):
             for entry in check(ruff, paths[start : start + BATCH]):
-                code = str(entry["code"])
-                page = next((PAGES[one] for one in PAGES if code.startswith(one)), "")
-                if page:
-                    row, column = entry["location"]["row"], entry["location"]["column"]
-                    place = known[entry["filename"]], row, column
-                    said = code, entry["message"], page_path(page), "ruff"
+                code, module = str(entry["code"]), known[entry["filename"]]
+                row, column = entry["location"]["row"], entry["location"]["column"]
+                if code in PAGES and fits(module, code, row, column):
+                    place = module.path, row, column
+                    said = code, entry["message"], page_path(PAGES[code]), "ruff"
                     found.append(Finding(Severity.WARNING, *place, *said))
     except (OSError, LookupError, ValueError, subprocess.SubprocessError) as error:
         return Outcome(found, f"ruff failed, its part is incomplete: {error}")
     return Outcome(found, "")
+
+
+def fits(module: Module, code: str, line: int, column: int) -> bool:
+    """A file is opened while clients wait; a name is more than a type in a string."""
+    if code == "ASYNC230":
+        serving = module.views | module.websocket_handlers
+        return any(one.lineno <= line <= (one.end_lineno or 0) for one in serving)
+    strings = [one for one in module.nodes(ast.Constant) if isinstance(one.value, str)]
+    places = [(one.lineno, one.col_offset, one.end_col_offset or 0) for one in strings]
+    quoted = any(row == line and start < column <= end for row, start, end in places)
+    return code != "F821" or not quoted
 
 
 def check(ruff: list[str], paths: list[str]) -> list[dict[str, Any]]:

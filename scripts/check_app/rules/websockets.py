@@ -110,7 +110,8 @@ def swallowed_cancellation(module: Module, node: ast.ExceptHandler) -> Found:
         handlers, outer = module.websocket_handlers, module.function(function)
         in_all = "builtins.BaseException" in caught and not tried & RECEIVING
         serves = {function, outer} & (module.views | handlers)
-        ends = by_name and function in handlers and not contains(node, ast.Raise)
+        ends = (by_name and function in handlers) or (node.type is None and serves)
+        ends = ends and not contains(node, ast.Raise)
         if ends or (tried and serves and (by_name or in_all)):
             yield node, ast.unparse(node).partition(":")[0]
 
