@@ -32,10 +32,7 @@ app = Quart(__name__)
 async def chat():
     await websocket.send(request.args["name"])
 """
-FOUND = (
-    "a websocket handler has no `request` (the handshake answers 500); `websocket` has "
-    "args, headers and cookies"
-)
+FOUND = "a websocket has no `request` (500); `websocket` has args, headers and cookies"
 OPENS_FILE = """\
 from quart import Quart
 
@@ -270,7 +267,6 @@ async def app():
         ("pyproject.toml", "[tool.pytest.ini_options]\n", ["QP804"]),
         ("pyproject.toml", "[tool.ruff]\n", []),
         ("pyproject.toml", "tool = 1\n", []),
-        ("pyproject.toml", "[tool\n", []),
         ("pytest.toml", '[pytest]\nasyncio_mode = "auto"\n', []),
         ("pytest.ini", "[pytest]\nasyncio_mode = strict\n", ["QP804"]),
         ("pytest.ini", "[pytest]\naddopts = --asyncio-mode=auto\n", []),
@@ -297,7 +293,11 @@ def create_app():
 
     @app.before_serving
     async def start():
-        print("starting")
+        app.extensions["prices"] = {}
+
+    @app.get("/")
+    async def index():
+        return app.extensions["prices"]
 
     return app
 """
@@ -307,7 +307,7 @@ from acme import create_app
 
 async def test_index():
     client = create_app().test_client()
-    assert (await client.get("/")).status_code == 404
+    assert (await client.get("/")).status_code == 200
 """
 
 
@@ -373,7 +373,8 @@ def test_what_is_left_out_beside_another_framework_is_said(
 def test_a_line_of_a_hundred_thousand_names_ends(write: Write, run: Run) -> None:
     names = ", ".join(["request.form['a']"] * 80_000)
     write({"app.py": f"from quart import request\n\nx = [{names}, 'ä']\n"})
-    assert len(ids(run("app.py", "--json", "--limit", "0")[1])) == 80_000
+    found = ids(run("app.py", "--json", "--limit", "0", "--select", "QP101")[1])
+    assert len(found) == 80_000
 
 
 BOTH = {"chat.py": "QP301", "tests/chat.py": "QP301"}
@@ -415,7 +416,7 @@ def test_the_section_counts_for_a_file_in_another_folder(
         ("nonsense = 1", "[tool.quart-patterns] has no key nonsense"),
         ('select = "QP3"', "'QP3' is no list of strings"),
         ("ignore = [1]", "[1] is no list of strings"),
-        ("per-file-ignores = []", "per-file-ignores is no table"),
+        ("per-file-ignores = []", "its per-file-ignores is none"),
         ('per-file-ignores = {"a" = "QP3"}', "'QP3' is no list of strings"),
         ('ignore = ["QP999"]', "no rule has an id like QP999"),
         ("select = ", "pyproject.toml: "),
@@ -439,6 +440,7 @@ def test_folders_that_are_not_the_users_are_left_out(write: Write, run: Run) -> 
     write(
         {
             **{f"{folder}/app.py": WEBSOCKET for folder in folders},
+            "clean.py": "",
             "env/pyvenv.cfg": "",
             "env/app.py": WEBSOCKET,
             "notes.txt": "",
@@ -456,7 +458,7 @@ def test_each_file_is_judged_once(write: Write, run: Run) -> None:
 
 
 def test_a_file_that_is_named_may_have_any_suffix(write: Write, run: Run) -> None:
-    write({"chat": WEBSOCKET})
+    write({"chat": WEBSOCKET, "clean.py": ""})
     assert run(".")[0] == 0
     assert run("chat")[0] == 1
 
@@ -849,7 +851,12 @@ def small_stdlib_files() -> list[str]:
 
 
 SOURCES = [
-    *(example for rule in RULES.values() for example in (rule.wrong, rule.right)),
+    *(
+        example
+        for rule in RULES.values()
+        if rule.file.endswith(".py")
+        for example in (rule.wrong, rule.right)
+    ),
     *(Path(file).read_text("utf-8", "replace") for file in small_stdlib_files()),
 ]
 TREES: dict[int, ast.Module] = {}
@@ -890,6 +897,7 @@ def test_no_valid_file_makes_it_crash(
     stock: int, donor: int, kind: type[ast.AST], where: int, which: int
 ) -> None:
     scions = nodes_of(donor, kind)
+    assume(scions)
     tree = Graft(kind, where, scions[which % len(scions)]).visit(
         ast.parse(SOURCES[stock])
     )

@@ -129,9 +129,10 @@ def flask_name(module: Module, node: ast.AST) -> Found:
       async def notes():
           return {"tag": request.args.get("tag")}
     """
-    is_mixed = "Flask(" in module.text or "flask_patch" in module.settings
-    is_quart = module.imports_any("quart.Quart", "quart.Blueprint") and not is_mixed
-    return uses_of(FLASK if is_quart else {}, module, node)
+    for found, word in uses_of(FLASK, module, node):
+        is_mixed = "Flask(" in module.text or "flask_patch" in module.settings
+        if module.imports_any("quart.Quart", "quart.Blueprint") and not is_mixed:
+            yield found, word
 
 
 @rule("QP205 proxy-at-import error", on=(ast.Attribute, ast.Subscript))
