@@ -19,13 +19,7 @@ from sqlalchemy.ext.asyncio import (
 from .guard import connect, http_errors
 from .meaning import DatabaseUnavailable, http_error
 
-__all__ = [
-    "DatabaseUnavailable",
-    "connect",
-    "http_error",
-    "http_errors",
-    "open_engine",
-]
+__all__ = ["DatabaseUnavailable", "connect", "http_error", "http_errors"]
 
 
 def open_engine(url: str, timeout: float = 10) -> AsyncEngine:
