@@ -1,6 +1,6 @@
 """Compare the patterns with bare Quart and with the mistakes: make bench.
 
-python -m benchmarks                 everything, about ten minutes
+python -m benchmarks                 everything, about six minutes
 python -m benchmarks http database   some of it
 python -m benchmarks --rounds 11     more than seven rounds of each pair
 """

@@ -10,14 +10,21 @@ from pathlib import Path
 import pytest
 from quart import Quart
 from sqlalchemy import event, exc, text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 from werkzeug.exceptions import Conflict, HTTPException, NotFound
 
+from examples import database_errors, database_locking, database_sessions
 from examples.database_errors import (
     DatabaseUnavailable,
     connect,
     create_app,
     http_errors,
+    open_engine,
 )
 from examples.database_locking.rooms import Base
 from examples.dont import database_errors as dont
@@ -220,14 +227,14 @@ async def test_the_app_outlives_a_restart_of_postgresql(
     app = create_app(postgres_url)
     async with app.test_app():
         client = app.test_client()
-        before = await client.put("/rooms/lobby")
+        before = await client.put("/topics/quart")
         postgres_server.stop()
         try:
-            during = await client.put("/rooms/attic")
-            again = await client.put("/rooms/attic")
+            during = await client.put("/topics/tests")
+            again = await client.put("/topics/tests")
         finally:
             postgres_server.start()
-        after = await client.put("/rooms/attic")
+        after = await client.put("/topics/tests")
     answers = (before, during, again, after)
     assert [answer.status_code for answer in answers] == [201, 503, 503, 201]
     assert during.headers["Retry-After"] == "5"
@@ -400,8 +407,65 @@ async def test_the_example_answers(
     app = create_app()
     async with app.test_app():
         client = app.test_client()
-        answers = [await client.put("/rooms/lobby") for _ in range(2)]
+        answers = [await client.put("/topics/quart") for _ in range(2)]
     assert [answer.status_code for answer in answers] == [201, 409]
+
+
+async def test_the_example_does_not_wait_for_ever(postgres_url: str) -> None:
+    app = create_app(postgres_url)
+    impatient = open_engine(postgres_url, timeout=0.5)
+    async with app.test_app(), engine_on(postgres_url) as other:
+        app.extensions["sessions"] = async_sessionmaker(impatient)
+        async with other.begin() as connection, asyncio.timeout(60):
+            await connection.execute(text("LOCK TABLE topics"))
+            answer = await app.test_client().put("/topics/quart")
+        await impatient.dispose()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+
+
+async def test_a_server_that_never_answers_is_503() -> None:
+    async def say_nothing(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await reader.read()  # until the client gives up
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    engine = open_engine(f"postgresql+asyncpg://tests@{host}:{port}/test", timeout=0.5)
+    async with server, asyncio.timeout(30):
+        error = await error_of(engine, "SELECT 1")
+    assert isinstance(error, DatabaseUnavailable)
+    assert isinstance(error.__cause__, TimeoutError)
+
+
+async def test_the_examples_log_shows_no_values(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(postgres_url)
+    name = 31 * "a"  # one too many
+    async with app.test_app():
+        answer = await app.test_client().put(f"/topics/{name}")
+    assert answer.status_code == 500
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    [logged] = [logging.Formatter().format(record) for record in errors]
+    assert "INSERT INTO topics" in logged
+    assert name not in logged.replace(f"/topics/{name}", "")
+
+
+async def test_the_examples_share_a_database(database_url: str) -> None:
+    statuses = []
+    for module, path in (
+        (database_errors, "/topics/quart"),
+        (database_locking, "/rooms/lobby/topic"),
+        (database_sessions, "/users/ada"),
+    ):
+        app = module.create_app(database_url)
+        async with app.test_app():
+            form = {"topic": "Hello", "version": "1"}
+            answer = await app.test_client().put(path, form=form)
+            statuses.append(answer.status_code)
+    assert statuses == [201, 200, 201]
 
 
 async def test_the_plain_form_tells_duplicates_from_bugs(engine: AsyncEngine) -> None:

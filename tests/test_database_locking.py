@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
-from quart import Quart
 from sqlalchemy import event, exc, select, text
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -27,6 +26,7 @@ from examples.database_locking.rooms import (
 )
 from examples.dont import database_locking as dont
 from examples.plain import database_locking as plain
+from examples.plain import database_sessions
 
 Sessions = async_sessionmaker[AsyncSession]
 Engines = tuple[AsyncEngine, AsyncEngine]
@@ -265,6 +265,24 @@ async def test_a_killed_connection_is_replaced(postgres_url: str) -> None:
             assert await connection.scalar(text("SELECT 1")) == 1
 
 
+async def test_hidden_parameters_leave_what_asyncpg_refuses(postgres_url: str) -> None:
+    _, writer = open_engines(postgres_url)
+    async with disposing(writer):
+        await open_lobby(writer)
+        messages = []
+        for query in (
+            select(Room).where(Room.visits == 99999999999),
+            select(Room).where(Room.name == "secret\0"),
+        ):
+            async with AsyncSession(writer) as session:
+                with pytest.raises(exc.DBAPIError) as raised:
+                    await session.execute(query)
+            messages.append(str(raised.value))
+    number, name = messages
+    assert "99999999999 (value out of int32 range)" in number
+    assert "secret" not in name
+
+
 # SQLite
 
 
@@ -417,10 +435,21 @@ async def test_the_example_answers(
     assert shown == {"visits": [2], "total": 2}
 
 
+async def test_a_topic_that_postgresql_cannot_store_is_400(database_url: str) -> None:
+    app = create_app(database_url)
+    async with app.test_app():
+        client = app.test_client()
+        answers = []
+        for topic in (101 * "a", "a\0b", 100 * "ä"):
+            form = {"topic": topic, "version": "1"}
+            answers.append(await client.put("/rooms/lobby/topic", form=form))
+    assert [answer.status_code for answer in answers] == [400, 400, 200]
+
+
 async def test_the_plain_form_loses_nothing(database_url: str) -> None:
-    app = Quart(__name__)
-    async with careless_sessions(database_url) as sessions:
-        plain.register_visits(app, sessions)
+    app = database_sessions.create_app(database_url)
+    plain.register_visits(app)
+    async with careless_sessions(database_url), app.test_app():
         client = app.test_client()
         answers = await asyncio.gather(
             *(client.post("/rooms/lobby/visits") for _ in range(8))

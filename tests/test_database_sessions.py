@@ -3,10 +3,11 @@ import gc
 import sqlite3
 import warnings
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import requires
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from quart import Quart, g, websocket
@@ -19,7 +20,8 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
+from sqlalchemy.orm.exc import DetachedInstanceError
 
 from examples.database_errors import DatabaseUnavailable
 from examples.database_sessions import (
@@ -31,6 +33,7 @@ from examples.database_sessions import (
     reading,
     writing,
 )
+from examples.database_sessions.models import UtcDateTime
 from examples.database_sessions.shared import with_session
 from examples.dont import database_sessions as dont
 from examples.error_handling import register_error_handlers
@@ -39,6 +42,40 @@ from tests.support.postgres import Postgres
 from tests.support.serving import serving
 
 PATIENCE = 60  # seconds that a busy machine may need for anything
+
+
+class Notes(DeclarativeBase):
+    pass
+
+
+class Note:
+    id: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str]
+
+
+class DatabaseSetsTheTime(Note, Notes):
+    __tablename__ = "notes"
+
+    updated_at: Mapped[datetime | None] = mapped_column(
+        UtcDateTime, onupdate=func.now()
+    )
+
+
+class DatabaseReturnsTheTime(Note, Notes):
+    __tablename__ = "eager_notes"
+    __mapper_args__: ClassVar = {"eager_defaults": True}
+
+    updated_at: Mapped[datetime | None] = mapped_column(
+        UtcDateTime, onupdate=func.now()
+    )
+
+
+class PythonSetsTheTime(Note, Notes):
+    __tablename__ = "python_notes"
+
+    updated_at: Mapped[datetime | None] = mapped_column(
+        UtcDateTime, onupdate=lambda: datetime.now(UTC)
+    )
 
 
 def user(username: str, **values: object) -> User:
@@ -92,16 +129,18 @@ def opened_connections(engine: Engine) -> list[object]:
 
 
 @contextmanager
-def missing_greenlet() -> Iterator[None]:
+def missing_greenlet() -> Iterator[list[Exception]]:
     """The database is needed where it cannot be awaited; SQLite's driver also warns."""
+    raised: list[Exception] = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "coroutine .* was never awaited")
         try:
-            yield
+            yield raised
         except (exc.MissingGreenlet, exc.StatementError) as error:
             found = getattr(error, "orig", error)
             if not isinstance(found, exc.MissingGreenlet):
                 raise
+            raised.append(error)
         else:
             pytest.fail("it needed no database")
         gc.collect()  # lets go of the coroutine that nobody can await
@@ -182,6 +221,41 @@ async def test_values_stay_after_the_commit(database: Database) -> None:
     async with database.writing() as session:
         session.add(ada)
     assert (ada.id, ada.username, ada.logins) == (1, "ada", 0)
+
+
+@asynccontextmanager
+async def changed(engine: AsyncEngine, model: type[Any]) -> AsyncIterator[Any]:
+    """A row after an UPDATE, in its open session."""
+    async with engine.begin() as connection:
+        await connection.run_sync(Notes.metadata.create_all)
+    sessions = async_sessionmaker(engine, expire_on_commit=False)
+    async with sessions.begin() as session:
+        session.add(model(text="Hello"))
+    async with sessions.begin() as session:
+        note = await session.get_one(model, 1)
+        note.text = "Goodbye"
+        await session.flush()
+        yield note
+
+
+async def test_a_time_that_the_database_sets_is_gone_after_an_update(
+    engine: AsyncEngine,
+) -> None:
+    async with changed(engine, DatabaseSetsTheTime) as note:
+        with missing_greenlet():
+            _ = note.updated_at
+    assert note.text == "Goodbye"
+    with pytest.raises(DetachedInstanceError):
+        _ = note.updated_at
+
+
+@pytest.mark.parametrize("model", [DatabaseReturnsTheTime, PythonSetsTheTime])
+async def test_other_times_stay_after_an_update(
+    engine: AsyncEngine, model: type[Any]
+) -> None:
+    async with changed(engine, model) as note:
+        assert note.updated_at is not None
+    assert note.updated_at.tzinfo == UTC
 
 
 async def test_times_come_back_in_utc(database: Database) -> None:
@@ -634,6 +708,8 @@ async def test_dont_to_dict_works_while_the_inviter_is_loaded(
         bob = await session.get_one(dont._LazyUser, 2)
         with missing_greenlet():
             dont.to_dict(bob)
+    with pytest.raises(DetachedInstanceError, match="attribute 'inviter'"):
+        dont.to_dict(bob)
 
 
 async def test_dont_commit_inside_leaves_a_session_that_refuses(
@@ -650,3 +726,21 @@ async def test_dont_expired_loads_anew_after_the_commit(engine: AsyncEngine) -> 
     async with AsyncSession(engine) as session:
         with missing_greenlet():
             await dont.expired(session)
+
+
+async def test_missing_greenlet_is_a_statement_error_on_sqlite(
+    engine: AsyncEngine,
+) -> None:
+    expected = {"sqlite": exc.StatementError, "postgresql": exc.MissingGreenlet}
+    async with AsyncSession(engine) as session:
+        with missing_greenlet() as raised:
+            await dont.expired(session)
+    assert [type(error) for error in raised] == [expected[engine.dialect.name]]
+
+
+async def test_dont_expired_is_detached_after_the_block(engine: AsyncEngine) -> None:
+    ada = user("ada")
+    async with async_sessionmaker(engine).begin() as session:
+        session.add(ada)
+    with pytest.raises(DetachedInstanceError):
+        _ = ada.username

@@ -20,6 +20,7 @@ from werkzeug.exceptions import (
     Unauthorized,
 )
 
+from examples.database_errors import DatabaseUnavailable
 from examples.dont import error_handling as dont
 from examples.error_handling import (
     UserNotFound,
@@ -258,6 +259,23 @@ async def test_a_5xx_of_your_own_is_logged_with_its_cause(
         "500 Internal Server Error",
     ]
     assert SECRET in caplog.text
+
+
+async def test_a_database_that_is_away_is_logged_twice(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = shop()
+
+    @app.get("/away")
+    async def away() -> None:
+        try:
+            raise ConnectionRefusedError(SECRET)
+        except OSError as error:
+            raise DatabaseUnavailable(error) from error
+
+    assert (await app.test_client().get("/away")).status_code == 503
+    logged = [(record.levelname, bool(record.exc_info)) for record in caplog.records]
+    assert logged == [("WARNING", False), ("ERROR", True)]
 
 
 async def test_an_error_of_the_client_is_not_logged(

@@ -403,6 +403,16 @@ def started(code: str, log: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-c", code], stdout=output, stderr=2)
 
 
+async def test_a_websocket_is_sent_the_cookies_of_its_client(
+    app: Quart, client: Client, ada: dict[str, str]
+) -> None:
+    app.extensions["origins"] = ["https://app.example.com"]
+    headers = {"Origin": "https://app.example.com"}  # and not those of ada
+    async with asyncio.timeout(20), client.websocket("/ws/chat", headers=headers) as ws:
+        await ws.send_json({"text": "hello"})
+        assert (await ws.receive_json())["user"] == "ada"
+
+
 def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
     log = tmp_path / "server.log"
     with (

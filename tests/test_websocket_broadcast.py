@@ -29,8 +29,9 @@ from examples.websocket_broadcast import (
 )
 from examples.websocket_limits import SocketLimit, paced_client
 from examples.websockets import messages
+from tests.support.memory import peak_mb
 from tests.support.raw_client import RawClient, frame, raw_client
-from tests.support.server import running
+from tests.support.server import hypercorn, running
 from tests.support.serving import nobody_connected, serving, until
 from tests.support.versions import QUART_0_23
 from tests.support.websocket_client import (
@@ -289,6 +290,25 @@ async def test_a_client_that_does_not_read_delays_nobody_and_is_dropped(
                 assert (await raw.read(close)).endswith(close)
 
 
+async def test_a_client_that_does_not_read_why_it_is_wrong_is_dropped(
+    app: Quart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody publishes, so its outbox stays empty."""
+    monkeypatch.setattr(messages, "SEND_SECONDS", 0.1)
+
+    class LoudWebsocket(Websocket):
+        async def send(self, data: str | bytes) -> None:
+            await super().send(bytes(10_000_000))
+
+    app.websocket_class = LoudWebsocket
+    async with serving(app) as address:
+        with closing(await stalled(address, 1)) as raw:
+            await until(lambda: len(hub_of(app).clients) == 1)
+            await raw.send(frame(b"no JSON"))
+            await until(lambda: hub_of(app).clients == set())
+        await until(nobody_connected)
+
+
 async def burst(app: Quart, publisher: int) -> None:
     for number in range(150):
         await hub_of(app).publish("/ws/chat", {"from": publisher, "number": number})
@@ -458,11 +478,15 @@ async def test_sigterm_with_open_sockets_and_a_stalled_one() -> None:
     assert "Traceback" not in server.log
 
 
-@pytest.fixture
-def news() -> Quart:
+def plain_app() -> Quart:
     app = Quart(__name__)
     app.register_blueprint(plain.news)
     return app
+
+
+@pytest.fixture
+def news() -> Quart:
+    return plain_app()
 
 
 async def test_the_plain_form_publishes_to_all_who_listen(
@@ -496,6 +520,34 @@ async def test_the_plain_form_skips_who_is_too_slow(news: Quart) -> None:
                     assert await ada.recv() == text
             assert max(queue.qsize() for queue in plain.queues) == 100
         await until(lambda: len(plain.queues) == 1)
+
+
+async def test_the_plain_form_skips_all_when_several_publish_at_once(
+    news: Quart,
+) -> None:
+    async def burst() -> None:
+        for number in range(500):
+            await plain.publish(str(number))
+
+    async with serving(news) as address, connected(address, "/ws/news") as ada:
+        await until(lambda: len(plain.queues) == 1)
+        await asyncio.gather(*(burst() for _ in range(10)))
+        await until(lambda: [queue.qsize() for queue in plain.queues] == [0])
+        await plain.publish("the end")
+        heard = 0
+        async with asyncio.timeout(20):
+            while await ada.recv() != "the end":
+                heard += 1
+    assert heard < 5_000
+
+
+async def test_the_plain_form_keeps_what_a_listener_sends() -> None:
+    async with hypercorn("tests.test_websocket_broadcast:plain_app()") as server:
+        before = peak_mb(server.process.pid)
+        with closing(await raw_client(server.address, "/ws/news", {})) as raw:
+            async with asyncio.timeout(50):
+                await raw.flood(b"x" * 60_000, 40_000_000)
+            assert peak_mb(server.process.pid) - before > 25
 
 
 BIG = "x" * 10_000_000  # more than the buffers between server and client hold

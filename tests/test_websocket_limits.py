@@ -1,7 +1,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import AsyncExitStack, closing, suppress
 
 import pytest
 import websockets
@@ -13,12 +13,14 @@ from werkzeug.exceptions import TooManyRequests
 from examples.dont import websocket_limits as dont
 from examples.plain import websocket_limits as plain
 from examples.plain import websockets as plain_websockets
+from examples.serving import closing_event
 from examples.websocket_limits import (
     PacedWebsockets,
     SocketLimit,
     create_app,
     paced_client,
 )
+from examples.websockets import messages
 from tests.support.memory import forget_peak, peak_mb
 from tests.support.raw_client import frame, raw_client
 from tests.support.server import hypercorn, running
@@ -221,18 +223,64 @@ class LoudWebsocket(Websocket):
         await super().send(bytes(10_000_000))
 
 
-async def test_a_client_that_does_not_read_frees_its_place() -> None:
-    app = plain.create_app(sockets=1, idle_seconds=0.1)
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("places", [1, 5])
+async def test_clients_that_do_not_read_free_their_places(
+    places: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "SEND_SECONDS", 0.1)
+    app = plain.create_app(sockets=1, idle_seconds=0.1) if places == 1 else create_app()
     app.websocket_class = LoudWebsocket
     async with serving(app) as address:
-        with closing(await raw_client(address, "/ws/echo", {}, stalled=True)) as raw:
-            await raw.send(frame(b"hello"))
-            while True:  # its handler ends two seconds after the idle limit
-                try:
-                    async with connected(address, "/ws/echo"):
-                        break
-                except InvalidStatus:
-                    await asyncio.sleep(0.1)
+        async with AsyncExitStack() as stack:
+            for _ in range(places):
+                raw = await raw_client(address, "/ws/echo", {}, stalled=True)
+                stack.callback(raw.close)
+                await raw.send(frame(b"hello"))
+            async with asyncio.timeout(50):  # a handler ends 2 seconds after its limit
+                while True:
+                    try:
+                        async with connected(address, "/ws/echo"):
+                            break
+                    except InvalidStatus:
+                        await asyncio.sleep(0.1)
+        await until(nobody_connected)
+
+
+async def test_a_closing_app_says_that_it_goes_away() -> None:
+    app = create_app()
+    async with serving(app) as address, connected(address, "/ws/echo") as ws:
+        await ws.send("hello")
+        assert await ws.recv() == "Echo: hello"
+        closing_event(app).set()
+        assert await ending(ws) == (1001, "going away")
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("ping_interval", [None, 0.1])
+async def test_without_pings_a_flooder_that_left_is_not_noticed(
+    ping_interval: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = paced(Quart(__name__))
+    inside = []
+
+    @app.websocket("/ws/quiet")
+    async def quiet() -> None:
+        inside.append(websocket.path)
+        try:
+            while True:
+                await websocket.receive()
+        finally:
+            inside.remove(websocket.path)
+
+    async with serving(app, websocket_ping_interval=ping_interval) as address:
+        with closing(await raw_client(address, "/ws/quiet", {})) as raw:
+            await raw.send(frame(b"hello") * 1_000)  # for a hundred seconds
+        if ping_interval is None:
+            await asyncio.sleep(1)
+            assert inside == ["/ws/quiet"]
+            monkeypatch.setattr(paced_client, "PER_SECOND", 1_000_000)
+        await until(lambda: inside == [])
         await until(nobody_connected)
 
 

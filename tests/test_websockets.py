@@ -1,11 +1,15 @@
 import asyncio
+import re
+import shlex
+import shutil
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypercorn.middleware import ProxyFixMiddleware
-from quart import Quart, request, websocket
+from quart import Quart, abort, request, websocket
 from quart.wrappers import Websocket
 from websockets.exceptions import InvalidMessage
 
@@ -22,6 +26,7 @@ from examples.websockets import (
 from examples.websockets import closing as closing_module
 from tests.support.raw_client import frame, raw_client
 from tests.support.serving import nobody_connected, serving, until
+from tests.support.shell import run
 from tests.support.versions import QUART_0_23
 from tests.support.websocket_client import (
     connected,
@@ -32,6 +37,7 @@ from tests.support.websocket_client import (
     status,
 )
 
+PAGE = Path(__file__).parents[1] / "patterns/websockets.md"
 TOKEN = "correct-horse-battery-staple-2026"
 BOTH = pytest.mark.parametrize("make", [plain.create_app, create_app])
 
@@ -196,6 +202,39 @@ async def test_a_client_that_does_not_read_cannot_hold_the_handler(
         await until(nobody_connected)
 
 
+@pytest.mark.parametrize(
+    ("path", "message", "loud"),
+    [
+        ("/ws/echo", b"hello", "Echo"),
+        ("/ws/clock", b"", "time"),
+        ("/ws/clock", b"no JSON", "error"),
+    ],
+)
+async def test_a_client_that_reads_nothing_is_too_slow(
+    path: str, message: bytes, loud: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "SEND_SECONDS", 0.1)
+    monkeypatch.setattr(closing_module, "CLOSE_SECONDS", 0.1)
+    ended = []
+
+    class LoudWebsocket(Websocket):
+        async def send(self, data: str | bytes) -> None:
+            assert isinstance(data, str)
+            await super().send(bytes(10_000_000) if loud in data else data)
+
+        async def close(self, code: int, reason: str = "") -> None:
+            ended.append((code, reason))
+            await super().close(code, reason)
+
+    app = create_app()
+    app.websocket_class = LoudWebsocket
+    async with serving(app) as address:
+        with closing(await raw_client(address, path, {}, stalled=True)) as raw:
+            await raw.send(frame(message))
+            await until(lambda: ended == [(1013, "too slow")])
+        await until(nobody_connected)
+
+
 async def test_first_to_end_raises_what_ended_it_and_cancels_the_rest() -> None:
     ended = []
 
@@ -222,6 +261,41 @@ async def test_first_to_end_raises_what_ended_it_and_cancels_the_rest() -> None:
     with pytest.raises(asyncio.CancelledError):
         await cancelled
     assert ended == ["waiting"] * 4
+
+
+async def test_an_error_is_not_lost_behind_a_close_of_the_same_moment() -> None:
+    async def close() -> None:
+        raise CloseWebsocket(4001, "bye")
+
+    async def crash() -> None:
+        raise ValueError("a bug")
+
+    for _ in range(20):
+        with pytest.raises(ValueError, match="a bug"):
+            await first_to_end(close(), crash())
+        with pytest.raises(ValueError, match="a bug"):
+            await first_to_end(crash(), close())
+
+
+async def test_before_accept_close_codes_hide_code_and_status() -> None:
+    app = Quart(__name__)
+
+    @app.websocket("/ws/<ending>/<when>")
+    async def end(ending: str, when: str) -> None:
+        if when == "late":
+            await websocket.accept()
+        async with close_codes():
+            if ending == "abort":
+                abort(401)
+            raise CloseWebsocket(4001, "bye")
+
+    async with serving(app) as address:
+        assert await rejection(address, "/ws/close/early") == 403
+        assert await rejection(address, "/ws/abort/early") == 403
+        async with connected(address, "/ws/close/late") as ws:
+            assert await ending(ws) == (4001, "bye")
+        async with connected(address, "/ws/abort/late") as ws:
+            assert await ending(ws) == (1011, "internal error")
 
 
 async def test_a_handler_that_returns_closes_with_1000() -> None:
@@ -276,15 +350,74 @@ async def test_a_subprotocol_has_to_be_one_that_the_client_offers() -> None:
                 pass
 
 
-async def test_hypercorns_proxy_fix_refuses_websockets_that_came_over_tls() -> None:
-    app = create_app()
-    fixed: Any = ProxyFixMiddleware(app, mode="legacy", trusted_hops=1)
-    over_tls = {"X-Forwarded-Proto": "https"}
-    async with serving(fixed) as address:
-        async with connected(address, "/ws/echo") as ws:
-            await ws.send("hello")
-            assert await ws.recv() == "Echo: hello"
-        assert await rejection(address, "/ws/echo", over_tls) == 400
+@pytest.fixture
+def who() -> Quart:
+    """Tells each client its address and its scheme."""
+    app = Quart(__name__)
+
+    @app.websocket("/ws/who")
+    async def who() -> None:
+        await websocket.send(f"{websocket.remote_addr} {websocket.scheme}")
+
+    return app
+
+
+async def answer(app: Quart, headers: dict[str, str]) -> str:
+    async with serving(app) as address, connected(address, "/ws/who", headers) as ws:
+        async with asyncio.timeout(20):
+            text = await ws.recv()
+    assert isinstance(text, str)
+    return text
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_hypercorns_proxy_fix_refuses_websockets(who: Quart, scheme: str) -> None:
+    forwarded = {"X-Forwarded-For": "192.0.2.7"}
+    who.asgi_app = ProxyFixMiddleware(who.asgi_app)  # type: ignore[method-assign]
+    assert await answer(who, forwarded) == "192.0.2.7 ws"
+    async with serving(who) as address:
+        forwarded["X-Forwarded-Proto"] = scheme
+        assert await rejection(address, "/ws/who", forwarded) == 400
+    forwarded["X-Forwarded-Proto"] = "wss"
+    assert await answer(who, forwarded) == "192.0.2.7 wss"
+
+
+async def test_a_scheme_of_websockets_inside_the_proxy_fix_lets_them_in(
+    who: Quart,
+) -> None:
+    served: Any = who.asgi_app
+
+    async def with_scheme(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            scope["scheme"] = "wss"
+        await served(scope, receive, send)
+
+    who.asgi_app = ProxyFixMiddleware(with_scheme)  # type: ignore[method-assign]
+    forwarded = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+    assert await answer(who, forwarded) == "192.0.2.7 wss"
+
+
+BROWSER = """
+const socket = {};
+const connect = "connect again";
+globalThis.setTimeout = (what, delay) => console.log(what, 1000 <= delay);
+async function ensureLogin() {
+  console.log("log in");
+  if (process.env.SERVER === "down") throw new TypeError("Failed to fetch");
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node (Debian: nodejs)")
+@pytest.mark.parametrize("server", ["up", "down"])
+async def test_a_page_connects_again_even_if_it_cannot_log_in(server: str) -> None:
+    [onclose] = re.findall(r"```javascript\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    for code in (1001, 1006, 4401):
+        closed = f"socket.onclose({{ code: {code} }}).catch(() => {{}});"
+        script = shlex.quote(BROWSER + onclose + closed)
+        _, output = await run(f"SERVER={server} node -e {script}")
+        expected = ["log in"] if code != 1001 else []
+        assert output.splitlines() == [*expected, "connect again true"]
 
 
 async def test_a_test_client_hangs_after_the_server_has_closed() -> None:

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 
 from quart import Quart, abort, request
 from quart.typing import ResponseReturnValue
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import async_sessionmaker
 
 from .engines import open_engines
 from .rooms import Base, Room, change_topic, count_visit, visits_and_total
@@ -22,15 +22,16 @@ __all__ = ["open_engines"]
 def create_app(database_url: str | None = None) -> Quart:
     app = Quart(__name__)
     default = os.environ.get("DATABASE_URL", "sqlite+aiosqlite:///app.sqlite3")
-    reader, writer = open_engines(database_url or default)
-    writing = async_sessionmaker(writer, expire_on_commit=False)
 
     @app.while_serving
     async def database() -> AsyncGenerator[None, None]:
+        reader, writer = open_engines(database_url or default)
+        app.extensions["reading"] = async_sessionmaker(reader)
+        app.extensions["writing"] = async_sessionmaker(writer, expire_on_commit=False)
         try:
             async with writer.begin() as connection:
                 await connection.run_sync(Base.metadata.create_all)
-            async with writing.begin() as session:
+            async with app.extensions["writing"].begin() as session:
                 await session.merge(Room(name="lobby"))
             yield
         finally:
@@ -39,7 +40,7 @@ def create_app(database_url: str | None = None) -> Quart:
 
     @app.post("/rooms/<name>/visits")
     async def visit(name: str) -> ResponseReturnValue:
-        async with writing.begin() as session:
+        async with app.extensions["writing"].begin() as session:
             visits = await count_visit(session, name)
         if visits is None:
             abort(404)
@@ -48,14 +49,17 @@ def create_app(database_url: str | None = None) -> Quart:
     @app.put("/rooms/<name>/topic")
     async def set_topic(name: str) -> ResponseReturnValue:
         form = await request.form
+        topic = form["topic"]
         version = form.get("version", default=0, type=int)
-        async with writing.begin() as session:
-            room = await change_topic(session, name, form["topic"], version)
+        if len(topic) > 100 or "\0" in topic:  # PostgreSQL stores neither
+            abort(400)
+        async with app.extensions["writing"].begin() as session:
+            room = await change_topic(session, name, topic, version)
         return {"topic": room.topic, "version": room.version}
 
     @app.get("/visits")
     async def show_visits() -> ResponseReturnValue:
-        async with AsyncSession(reader) as session:
+        async with app.extensions["reading"]() as session:
             visits, total = await visits_and_total(session)
         return {"visits": visits, "total": total}
 

@@ -53,7 +53,7 @@ def open_engines(
     address = make_url(url)
     database = address.database or ":memory:"
     options: dict[str, Any] = {
-        "hide_parameters": True,  # no values of users in the log
+        "hide_parameters": True,  # else an error shows the statement's values
         "max_overflow": 0,
         "pool_timeout": timeout,
     }

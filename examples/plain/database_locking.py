@@ -2,7 +2,6 @@
 
 from quart import Quart, abort
 from sqlalchemy import String, update
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -16,11 +15,11 @@ class Room(Base):
     visits: Mapped[int] = mapped_column(default=0)
 
 
-def register_visits(app: Quart, sessions: async_sessionmaker[AsyncSession]) -> None:
+def register_visits(app: Quart) -> None:
     @app.post("/rooms/<name>/visits")
     async def visit(name: str) -> dict[str, int]:
         counted = update(Room).where(Room.name == name).values(visits=Room.visits + 1)
-        async with sessions.begin() as session:
+        async with app.extensions["sessions"].begin() as session:
             visits = await session.scalar(counted.returning(Room.visits))
         if visits is None:
             abort(404)

@@ -14,9 +14,9 @@ async def test_a_locked_database_is_503_until_it_is_free(tmp_path: Path) -> None
         client = app.test_client()
         with closing(sqlite3.connect(path)) as other:
             other.execute("BEGIN IMMEDIATE")
-            locked = await client.put("/rooms/lobby")
-        free = await client.put("/rooms/lobby")
-        again = await client.put("/rooms/lobby")
+            locked = await client.put("/topics/quart")
+        free = await client.put("/topics/quart")
+        again = await client.put("/topics/quart")
     answers = (locked, free, again)
     assert [answer.status_code for answer in answers] == [503, 201, 409]
     assert locked.headers["Retry-After"] == "5"

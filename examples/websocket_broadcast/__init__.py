@@ -1,8 +1,8 @@
 """Feed each socket from a bounded queue of its own: nobody waits for anybody.
 
 Try:
-    python -c "import json; from examples.authentication import Tokens; from websockets.sync.client import connect; ada = {'Authorization': 'Bearer ' + Tokens(['$TOKEN_KEY']).issue(1, 'ada')}; chat = connect('ws://127.0.0.1:8000/ws/chat', additional_headers=ada, legacy=True); chat.send(json.dumps({'text': 'hello'})); print(chat.recv(5)); chat.close()"
-    python -c "import json; from examples.authentication import Tokens; from websockets.sync.client import connect; ada = {'Authorization': 'Bearer ' + Tokens(['$TOKEN_KEY']).issue(1, 'ada')}; topics = connect('ws://127.0.0.1:8000/ws/pubsub', additional_headers=ada, legacy=True); [topics.send(json.dumps({'type': kind, 'topic': 'news'})) for kind in ('subscribe', 'who')]; print(topics.recv(5), topics.recv(5)); topics.close()"
+    python -c "import json; from contextlib import ExitStack; from examples.authentication import Tokens; from websockets.sync.client import connect; ada = {'Authorization': 'Bearer ' + Tokens(['$TOKEN_KEY']).issue(1, 'ada')}; chat = ExitStack().enter_context(connect('ws://127.0.0.1:8000/ws/chat', additional_headers=ada)); chat.send(json.dumps({'text': 'hello'})); print(chat.recv(5)); chat.close()"
+    python -c "import json; from contextlib import ExitStack; from examples.authentication import Tokens; from websockets.sync.client import connect; ada = {'Authorization': 'Bearer ' + Tokens(['$TOKEN_KEY']).issue(1, 'ada')}; topics = ExitStack().enter_context(connect('ws://127.0.0.1:8000/ws/pubsub', additional_headers=ada)); [topics.send(json.dumps({'type': kind, 'topic': 'news'})) for kind in ('subscribe', 'who')]; print(topics.recv(5), topics.recv(5)); topics.close()"
     curl -s -i -X POST http://127.0.0.1:8000/announcements/hello
 """  # noqa: E501
 

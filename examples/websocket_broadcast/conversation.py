@@ -46,8 +46,9 @@ async def converse(
                 await obey(client, await receive_message(kind))
 
         async def write() -> None:
+            send = websocket.send  # the proxy is asked once, not for each message
             while True:
-                await websocket.send(await client.outbox.get())
+                await send(await client.outbox.get())
 
         async def expire() -> None:
             await asyncio.sleep(g.caller.expires - time.time())

@@ -6,7 +6,7 @@ Try:
 
 from quart import Quart, websocket
 
-from ..websockets import close_codes, receive_text
+from ..websockets import close_codes, first_to_end, going_away, send_back
 from .paced_client import PacedClient
 from .paced_websockets import PacedWebsockets
 from .places import SocketLimit
@@ -24,7 +24,6 @@ def create_app() -> Quart:
         with sockets.place(websocket.remote_addr):
             await websocket.accept()
             async with close_codes():
-                while True:
-                    await websocket.send(f"Echo: {await receive_text()}")
+                await first_to_end(send_back(), going_away())
 
     return app

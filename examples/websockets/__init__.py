@@ -9,7 +9,7 @@ from quart import Blueprint, Quart, websocket
 
 from .clock import clocks
 from .closing import CloseWebsocket, close_codes, first_to_end, going_away
-from .messages import receive_message, receive_text
+from .messages import receive_message, receive_text, send_text
 
 __all__ = [
     "CloseWebsocket",
@@ -20,6 +20,8 @@ __all__ = [
     "going_away",
     "receive_message",
     "receive_text",
+    "send_back",
+    "send_text",
 ]
 echo = Blueprint("echo", __name__)
 
@@ -33,7 +35,7 @@ async def echo_text() -> None:
 
 async def send_back() -> None:
     while True:
-        await websocket.send(f"Echo: {await receive_text()}")
+        await send_text(f"Echo: {await receive_text()}")
 
 
 def create_app() -> Quart:

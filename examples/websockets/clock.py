@@ -1,11 +1,12 @@
 import asyncio
+import json
 import time
 
 from pydantic import BaseModel, Field, TypeAdapter
 from quart import Blueprint, websocket
 
 from .closing import close_codes, first_to_end, going_away
-from .messages import receive_message
+from .messages import receive_message, send_text
 
 clocks = Blueprint("clocks", __name__)
 
@@ -26,7 +27,7 @@ async def clock() -> None:
 
     async def tick() -> None:
         while True:
-            await websocket.send_json({"time": time.time()})
+            await send_text(json.dumps({"time": time.time()}))
             await asyncio.sleep(pace.seconds)
 
     await websocket.accept()

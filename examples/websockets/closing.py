@@ -21,7 +21,10 @@ class CloseWebsocket(Exception):
 
 @asynccontextmanager
 async def close_codes() -> AsyncGenerator[None, None]:
-    """Close as a CloseWebsocket says, and with 1011 after any other exception."""
+    """Close as a CloseWebsocket says, and with 1011 after any other exception.
+
+    For what comes after `accept()`; an `abort()` belongs before it.
+    """
     ending = CloseWebsocket(1000, "")
     try:
         yield
@@ -44,7 +47,9 @@ async def first_to_end(*coroutines: Coroutine[Any, Any, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
+    ended = [task for task in tasks if task in done]
+    ended.sort(key=lambda task: isinstance(task.exception(), CloseWebsocket))
+    for task in ended:  # an error before a CloseWebsocket of the same moment
         task.result()
 
 

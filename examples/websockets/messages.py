@@ -1,4 +1,5 @@
 import asyncio
+import json
 from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -7,6 +8,7 @@ from quart import websocket
 from .closing import CloseWebsocket
 
 IDLE_SECONDS = 300
+SEND_SECONDS = 30
 Message = TypeVar("Message")
 
 
@@ -21,6 +23,15 @@ async def receive_text() -> str:
     return data
 
 
+async def send_text(text: str) -> None:
+    """Send, and end the conversation with a client that does not read."""
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            await websocket.send(text)
+    except TimeoutError:
+        raise CloseWebsocket(1013, "too slow") from None
+
+
 async def receive_message(kind: TypeAdapter[Message]) -> Message:
     """The next message that is a `kind`; a wrong one is answered, an empty one not."""
     while True:
@@ -31,4 +42,4 @@ async def receive_message(kind: TypeAdapter[Message]) -> Message:
             return kind.validate_json(text)
         except ValidationError as error:
             first = error.errors(include_context=False, include_input=False)[0]
-            await websocket.send_json({"type": "error", "detail": first["msg"]})
+            await send_text(json.dumps({"type": "error", "detail": first["msg"]}))

@@ -183,7 +183,7 @@ async def one():
 async def two():
     try:
         abort(404)  # QP504
-    except:
+    except:  # QP305
         pass
     try:
         abort(404)

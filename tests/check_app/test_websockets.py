@@ -159,7 +159,11 @@ async def one():
         raise
     try:
         await websocket.receive()
-    except:
+    except:  # QP305
+        pass
+    try:
+        await websocket.receive()
+    except BaseException:
         pass
 
 @app.websocket("/b")
@@ -294,7 +298,7 @@ async def two():
     while True:
         try:
             print(await websocket.receive())
-        except:  # QP314
+        except:  # QP305 # QP314
             print("a")
 
 @app.websocket("/c")
