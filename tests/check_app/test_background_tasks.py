@@ -441,7 +441,9 @@ def test_each_client_of_commands(kind: str) -> None:
     assert not any(blocks(kind, name) for name in words.WITHOUT_IO.split())
 
 
-@pytest.mark.parametrize("maker", sorted({*words.MAKERS} & {*words.ALIASES}))
+@pytest.mark.parametrize(
+    "maker", [one for one in words.ALIASES if one.rpartition(".")[2][0].islower()]
+)
 def test_each_maker_of_a_client(maker: str) -> None:
     package = maker.partition(".")[0]
     code = f"import quart, {maker.rpartition('.')[0]}\nclient = {maker}('a')\n"

@@ -3,7 +3,7 @@
 import importlib
 
 import pytest
-from check_app.engine import words
+from check_app.rules import password_hashing as rules
 
 from tests.check_app import PREAMBLE, cases, check, judged
 
@@ -70,7 +70,7 @@ def test_hashing(code: str) -> None:
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(one, name) for one, names in words.SLOW_HASHES.items() for name in names.split()],
+    [(one, name) for one, names in rules.SLOW_HASHES.items() for name in names.split()],
 )
 def test_each_slow_hash(owner: str, name: str) -> None:
     module, _, last = owner.rpartition(".")

@@ -34,16 +34,12 @@ class TextFile:
 
     @cached_property
     def lines(self) -> list[Line]:
-        found: list[Line] = []
-        open_line: Line | None = None
-        for number, text in enumerate(self.text.splitlines(), 1):
-            if open_line is None:
-                open_line = Line("", number)
-                found.append(open_line)
-            open_line.text += text.removesuffix("\\")
-            if not text.endswith("\\"):
-                open_line = None
-        return [line for line in found if not line.text.lstrip().startswith("#")]
+        found, number = [], 1
+        for text in re.split(r"(?<!\\)\n", self.text):
+            if not text.lstrip().startswith("#"):
+                found.append(Line(text.replace("\\\n", ""), number))
+            number += 1 + text.count("\n")
+        return found
 
     def nodes(self, kind: type[ast.AST]) -> list[ast.AST]:
         return [*self.lines] if kind is Line else []

@@ -15,21 +15,16 @@ APP = "app = Quart(__name__)"
 IMPORTED_FROM = {
     name: module
     for module, names in {
-        "collections.abc": "AsyncIterator Awaitable Callable Iterator",
-        "dataclasses": "dataclass",
-        "datetime": "UTC datetime timedelta",
-        "functools": "wraps",
         "pathlib": "Path",
-        "typing": "Annotated Any",
+        "typing": "Annotated",
         "uuid": "uuid4",
-        "pydantic": "BaseModel BeforeValidator Field ValidationError",
-        "quart": "Blueprint Quart Request Response abort current_app g "
-        "has_request_context jsonify make_response redirect render_template request "
-        "send_file session stream_with_context url_for websocket",
+        "pydantic": "BaseModel BeforeValidator ValidationError",
+        "quart": "Blueprint Quart Response abort current_app g jsonify make_response "
+        "request send_file session stream_with_context url_for websocket",
         "quart_cors": "cors",
         "quart_schema": "Info QuartSchema RequestSchemaValidationError "
-        "validate_querystring validate_request validate_response",
-        "sqlalchemy": "create_engine event select text",
+        "validate_querystring validate_request",
+        "sqlalchemy": "create_engine event text",
         "sqlalchemy.ext.asyncio": "AsyncSession async_sessionmaker create_async_engine",
         "sqlalchemy.orm": "DeclarativeBase Mapped Session mapped_column",
         "sqlalchemy.pool": "NullPool",

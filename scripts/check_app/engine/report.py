@@ -1,9 +1,10 @@
 """Findings: judged, silenced, sorted by severity, and printed as text or JSON."""
 
+import ast
 import json
 import re
 import tokenize
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from io import StringIO
@@ -14,7 +15,7 @@ from . import ruff_bridge
 from .deployment import TextFile
 from .project import Project, Unread
 from .quart import Module
-from .rule import RULES, Finding, Rule, Severity, Source, page_path, walk
+from .rule import RULES, Finding, Rule, Severity, Source, page_path
 
 NOQA = re.compile(r"#\s*noqa\b(?:\s*:\s*([A-Z]+\d+(?:[,\s]+[A-Z]+\d+)*))?", re.I)
 FOLDED = 5
@@ -55,21 +56,28 @@ def report_on(
     ours = {(one.path, one.line, one.id) for one in found}
     of_ruff, problem = ruff_bridge.run(modules if with_ruff else [])
     for one in of_ruff:
-        twins = ruff_bridge.ALSO_OURS.get(one.id, [])
-        doubled = any((one.path, one.line, twin) in ours for twin in twins)
-        if wanted(one.id, one.path) and not doubled:
+        twin = one.path, one.line, ruff_bridge.ALSO_OURS.get(one.id, "")
+        if wanted(one.id, one.path) and twin not in ours:
             found.append(one)
-    found.sort(key=lambda one: (one.severity.rank, one))
+    found.sort(key=lambda one: ([*Severity].index(one.severity), one))
     checked = len(project.modules) + len(project.texts) + len(project.unread)
     left_out = project.left_out
     return Report(found, sorted(unread), left_out, checked, len(modules), problem)
 
 
 def judge(source: Source, rules: Iterable[Rule]) -> Iterator[Finding]:
-    found = set()
-    for rule, node, word in walk(source, rules):
-        said = rule.id, rule.say(word), page_path(rule.page)
-        found.add(Finding(rule.severity, source.path, *source.place(node), *said))
+    """Ask the rules about each node of the kinds they look at, in one walk."""
+    by_kind: dict[type[ast.AST], list[Rule]] = defaultdict(list)
+    for rule in rules:
+        for kind in rule.kinds:
+            by_kind[kind].append(rule)
+    found = {
+        rule.finding(source, part, word)
+        for kind in by_kind
+        for node in source.nodes(kind)
+        for rule in by_kind[kind]
+        for part, word in rule.check(source, node)
+    }
     silent = silenced(source.text) if found else {}
     for finding in found:
         if not finding.id.startswith(silent.get(finding.line, ())):

@@ -1,8 +1,7 @@
-"""What a rule is, the table of them all, and the one walk that asks them."""
+"""What a rule is, and the table of them all."""
 
 import ast
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -22,10 +21,6 @@ class Severity(StrEnum):
     ERROR = "error"  # it fails, or says what is not true
     WARNING = "warning"  # it loses data, leaks, hangs or blocks
     NOTE = "note"  # hardening; the exit status does not count it
-
-    @property
-    def rank(self) -> int:
-        return [*Severity].index(self)
 
 
 class Finding(NamedTuple):
@@ -94,8 +89,10 @@ class Rule:
             return "Procfile"
         return "test_app.py" if "def test_" in self.wrong else "app.py"
 
-    def say(self, word: str) -> str:
-        return self.message.replace("{}", " ".join(word.split()))
+    def finding(self, source: Source, node: ast.AST, word: str) -> Finding:
+        said = self.message.replace("{}", " ".join(word.split()))
+        place = source.path, *source.place(node)
+        return Finding(self.severity, *place, self.id, said, page_path(self.page))
 
 
 RULES: dict[str, Rule] = {}
@@ -122,19 +119,6 @@ def rule(
         return check
 
     return enter
-
-
-def walk(source: Source, rules: Iterable[Rule]) -> Iterator[tuple[Rule, ast.AST, str]]:
-    """Ask the rules about each node of the kinds they look at."""
-    by_kind: dict[type[ast.AST], list[Rule]] = defaultdict(list)
-    for one in rules:
-        for kind in one.kinds:
-            by_kind[kind].append(one)
-    for kind, askers in by_kind.items():
-        for node in source.nodes(kind):
-            for asker in askers:
-                for found, word in asker.check(source, node):
-                    yield asker, found, word
 
 
 def page_path(page: str) -> str:

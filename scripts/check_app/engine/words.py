@@ -76,31 +76,13 @@ WITHOUT_IO = (
     "can_paginate close from_url generate_presigned_post generate_presigned_url "
     "get_paginator get_waiter lock pipeline pubsub register_script"
 )
-WERKZEUG_HASHES = "check_password_hash generate_password_hash"
-PASSLIB_SCHEMES = (
-    "argon2 bcrypt bcrypt_sha256 pbkdf2_sha1 pbkdf2_sha256 pbkdf2_sha512 scrypt "
-    "sha256_crypt sha512_crypt"
-)
-SLOW_HASHES = {  # functions of a module, methods of a kind
-    "argon2.PasswordHasher": "hash verify",
-    "bcrypt": "checkpw hashpw kdf",
-    "flask_bcrypt": WERKZEUG_HASHES,
-    "flask_bcrypt.Bcrypt": WERKZEUG_HASHES,
-    "hashlib": "pbkdf2_hmac scrypt",
-    "passlib.context.CryptContext": "encrypt hash verify verify_and_update",
-    "pwdlib.PasswordHash": "hash verify verify_and_update",
-    "quart_bcrypt": WERKZEUG_HASHES,
-    "quart_bcrypt.Bcrypt": WERKZEUG_HASHES,
-    "werkzeug.security": WERKZEUG_HASHES,
-    **{f"passlib.hash.{one}": "encrypt hash verify" for one in PASSLIB_SCHEMES.split()},
-}
-
 CLIENT = "quart.testing.QuartClient"
 TEST_APP = "quart.testing.TestApp"
 TEST_CONNECTION = "quart.testing.TestHTTPConnection"
 TEST_SESSION = "quart.testing.SessionTransaction"  # has no class of its own
 TEST_WEBSOCKET = "quart.testing.TestWebsocketConnection"
 ASYNC_SESSION = "sqlalchemy.ext.asyncio.AsyncSession"
+ASYNC_ENGINE = "sqlalchemy.ext.asyncio.create_async_engine"
 ASYNC_CONNECTION = "sqlalchemy.ext.asyncio.AsyncConnection"
 ALIASES = {
     **{f"{driver}.connect": f"{driver}.Connection" for driver in SQL_DRIVERS},
@@ -115,31 +97,20 @@ ALIASES = {
     "quart.typing.TestClientProtocol": CLIENT,
     "quart.typing.TestHTTPConnectionProtocol": TEST_CONNECTION,
     "quart.typing.TestWebsocketConnectionProtocol": TEST_WEBSOCKET,
+    "sqlalchemy.ext.asyncio.AsyncEngine": ASYNC_ENGINE,
     "sqlalchemy.ext.asyncio.session.AsyncSession": ASYNC_SESSION,
 }
-ASYNC_ENGINE = "sqlalchemy.ext.asyncio.create_async_engine"
 ASYNC_MAKER = "sqlalchemy.ext.asyncio.async_sessionmaker"
 SYNC_MAKER = "sqlalchemy.orm.sessionmaker"
 MAKER_OF = {None: SYNC_MAKER, ASYNC_SESSION: ASYNC_MAKER}  # by its argument `class_`
 CALLED = {ASYNC_MAKER: ASYNC_SESSION, SYNC_MAKER: "sqlalchemy.orm.Session"}
 APP_GROUP = "quart.cli.AppGroup"
 DECORATED = {"click.group": "click.Group"}  # what a decorator makes of a function
-MAKERS = {
-    ASYNC_ENGINE,
-    "boto3.client",
-    "pwdlib.PasswordHash.recommended",
-    "redis.Redis.from_url",
-    "redis.from_url",
-    "requests.session",
-    *(f"{driver}.connect" for driver in SQL_DRIVERS),
-    *CALLED,
-}
+MAKERS = {ASYNC_ENGINE, "boto3.client", *ALIASES, *CALLED}
 RESULTS = {
     **{(f"{one}.Connection", "cursor"): f"{one}.Cursor" for one in SQL_DRIVERS},
     (ASYNC_ENGINE, "begin"): ASYNC_CONNECTION,
     (ASYNC_ENGINE, "connect"): ASYNC_CONNECTION,
-    ("sqlalchemy.ext.asyncio.AsyncEngine", "begin"): ASYNC_CONNECTION,
-    ("sqlalchemy.ext.asyncio.AsyncEngine", "connect"): ASYNC_CONNECTION,
     **{(maker, "begin"): session for maker, session in CALLED.items()},
     **{(CLIENT, verb): "quart.Response" for verb in CLIENT_VERBS},
     (CLIENT, "request"): TEST_CONNECTION,

@@ -4,7 +4,23 @@ import ast
 
 from ..engine.quart import Module
 from ..engine.rule import Found, rule
-from ..engine.words import SLOW_HASHES
+
+WERKZEUG = "check_password_hash generate_password_hash"
+PASSLIB_SCHEMES = (
+    "argon2 bcrypt bcrypt_sha256 pbkdf2_sha1 pbkdf2_sha256 pbkdf2_sha512 scrypt "
+    "sha256_crypt sha512_crypt"
+)
+SLOW_HASHES = {  # functions of a module, methods of a kind
+    "argon2.PasswordHasher": "hash verify",
+    "bcrypt": "checkpw hashpw kdf",
+    "hashlib": "pbkdf2_hmac scrypt",
+    "passlib.context.CryptContext": "encrypt hash verify verify_and_update",
+    "pwdlib.PasswordHash": "hash verify verify_and_update",
+    "werkzeug.security": WERKZEUG,
+    **dict.fromkeys(("flask_bcrypt", "flask_bcrypt.Bcrypt"), WERKZEUG),
+    **dict.fromkeys(("quart_bcrypt", "quart_bcrypt.Bcrypt"), WERKZEUG),
+    **{f"passlib.hash.{one}": "encrypt hash verify" for one in PASSLIB_SCHEMES.split()},
+}
 
 
 @rule("QP701 password-hash-blocks warning", on=ast.Call)
