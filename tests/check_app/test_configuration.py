@@ -73,8 +73,11 @@ def one(name):
     app.config.from_object(Plain)
     app.config.from_object(Method)
     app.config.from_object("acme.Config")
-    app.config.from_object(choices[name])
+    app.config.from_object(choices[name])  # QP602
+    app.config.from_object(others[name])
     app.config.from_object()
+
+choices = {"one": Plain, "two": Started}
 ## a secret
 app.secret_key = b"abc"  # QP603
 app.config["OTHER"] = "abc"

@@ -183,7 +183,7 @@ async def one():
 async def two():
     try:
         abort(404)  # QP504
-    except:  # QP305
+    except:
         pass
     try:
         abort(404)
@@ -389,6 +389,9 @@ class One(Quart):
 
     async def finalize_request(self, *arguments):
         return arguments
+
+    async def full_dispatch_request(self, request_context=None):
+        return "a"
 
     async def process_response(self, response):  # QP904
         return response

@@ -158,6 +158,10 @@ async def one():
     except asyncio.CancelledError:
         raise
     try:
+        print(clients[0])
+    except:
+        pass
+    try:
         await websocket.receive()
     except:  # QP305
         pass

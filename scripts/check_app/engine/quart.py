@@ -88,8 +88,8 @@ class Module(Kinds):
         """The handler that `node` is or is in, unless it has decorators of its own:
         those may accept, check, catch and close."""
         function = node if isinstance(node, FUNCTIONS) else self.function(node)
-        calls = [route.call for route in self.routes if route.is_websocket]
         if isinstance(function, FUNCTIONS) and function in self.websocket_handlers:
+            calls = [route.call for route in self.routes if route.is_websocket]
             plain = all(one in calls for one in function.decorator_list)
             return function if plain else None
         return None

@@ -44,11 +44,18 @@ FLASK = {
 }
 GUARD = re.compile(r"version|VERSION|hasattr|find_spec|QUART_|(Import|Attribute)Error")
 
+LAST_WORDS = {
+    name.rpartition(".")[2]
+    for name in REMOVED | REMOVED_ATTRIBUTES | REMOVED_IN_0_23 | FLASK
+}
+
 
 def uses_of(gone: dict[str, str], module: Module, node: ast.AST) -> Found:
     names: list[str] = []
     app = node
     match node:
+        case ast.Attribute(attr=attr) if attr not in LAST_WORDS:
+            pass
         case ast.Import(names=aliases):
             names = [alias.name for alias in aliases]
         case ast.ImportFrom(module=str(base), names=aliases, level=0):

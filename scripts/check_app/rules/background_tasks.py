@@ -29,7 +29,9 @@ def work(module: Module, call: ast.Call, *takers: str) -> ast.AST | None:
             name = "submit" if module.kind(owner).endswith("PoolExecutor") else ""
         case ast.Attribute(value=owner, attr=method) if name not in TAKES_FUNCTION:
             name = method if method != TASK or module.is_app(owner) else ""
-    given = argument(call, *TAKES_FUNCTION[name]) if name in takers else None
+    if name not in takers:
+        return None
+    given = argument(call, *TAKES_FUNCTION[name])
     function = given if isinstance(given, ast.Lambda) else module.local_function(given)
     own = function and "_context(" in ast.unparse(function)
     return None if own or getattr(function, "decorator_list", None) else function
@@ -99,11 +101,12 @@ def stream_without_context(module: Module, node: ast.Call) -> Found:
           return lines()
     """
     function, outer = module.local_function(node.func), module.parent(node)
+    if not function or not module.yields(function):
+        return
     answers = isinstance(outer, ast.Return | ast.Tuple)
     streamed = answers and module.function(node) in module.views
     streamed |= isinstance(outer, ast.Call) and mentions(outer.func, *SENDING)
-    own = function and "_context(" in ast.unparse(function)
-    if function and streamed and not own and module.yields(function):
+    if streamed and "_context(" not in ast.unparse(function):
         match [module.decorator_name(one) for one in function.decorator_list]:
             case []:
                 yield from lost(module, function, PROXIES)
@@ -123,7 +126,7 @@ def blocking_client(module: Module, node: ast.Call) -> Found:
     -     subprocess.run(["sleep", "0.2"])
     +     await asyncio.to_thread(subprocess.run, ["sleep", "0.2"])
     """
-    if module.blocks(node) and module.runs_in_loop(node):
+    if module.runs_in_loop(node) and module.blocks(node):
         yield node, ast.unparse(node.func)
 
 

@@ -158,6 +158,7 @@ def view_returns_nothing(module: Module, node: Function) -> Found:
     """
     last = node.body[-1]
     ends = type(last.value if isinstance(last, ast.Expr) else last) in FALLS_OFF
+    ends = ends and not (isinstance(last, ast.Return) and last.value)
     plain = node in module.views and len(node.decorator_list) == 1
     if ends and plain and not module.is_test and not ANSWERS.search(ast.unparse(node)):
         yield node, ""

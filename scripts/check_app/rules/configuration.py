@@ -74,9 +74,11 @@ def config_class_not_instance(module: Module, node: ast.Call) -> Found:
     """
     match node:
         case ast.Call(func=ast.Attribute(attr="from_object"), args=[given]):
-            owner = module.local_class(given)
-            if owner and COMPUTES.search(ast.unparse(owner)):
-                yield given, owner.name
+            table = module.assigned(getattr(given, "value", None))  # of CONFIGS[name]
+            names = table.values if isinstance(table, ast.Dict) else [given]
+            owners = filter(None, map(module.local_class, names))
+            if any(COMPUTES.search(ast.unparse(owner)) for owner in owners):
+                yield given, ast.unparse(given)
 
 
 @rule("QP621 settings-from-object error", on=ast.Call)
@@ -117,8 +119,8 @@ def secret_in_source(module: Module, node: ast.Module) -> Found:
     - app.secret_key = os.environ.get("SECRET_KEY", "change-me")
     + app.config.from_prefixed_env()  # QUART_SECRET_KEY
     """
-    compared = [part for one in module.nodes(ast.Compare) for part in ast.walk(one)]
     for key, given, _ in served(module, *SECRETS):
+        compared = [part for one in module.nodes(ast.Compare) for part in ast.walk(one)]
         value = module.value(module.fallback(given))
         is_secret = isinstance(value, str | bytes) and value not in {"", b"", key}
         if is_secret and value not in map(module.value, compared):
@@ -164,9 +166,9 @@ def dotenv_in_app(module: Module, node: ast.Module) -> Found:
     - load_dotenv()
       app.config["TITLE"] = os.environ.get("TITLE", "Users")
     """
-    starts = STARTS_APP.search(module.text) and "Quart(" not in module.text
     calls = [one for one in module.nodes(ast.Call) if module.name(one.func) in DOTENV]
     for call in calls:
+        starts = STARTS_APP.search(module.text) and "Quart(" not in module.text
         function = module.function(call)
         is_early = module.builds_app(function) or not (function or starts)
         is_chosen = mentions(call, *parameters(function)) if function else False

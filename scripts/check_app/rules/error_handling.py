@@ -15,6 +15,7 @@ SENDING = ("quart.abort", "quart.websocket.send")
 ENDS = (ast.stmt, ast.Compare, ast.Lambda, ast.Subscript, ast.comprehension)
 HEADERS_KEPT = ("get_response", "get_headers", "headers", "response")
 ENVIRONMENTS = ("DEBUG", "debug", "is_production", "production")
+CONTEXT = re.compile("ctx|context")
 RAISES_404 = re.compile(r"\babort\((404|\D)|NotFound|or_404|send_\w*(file|directory)\(")
 RAISES_500 = re.compile(r"\babort\((500|\D)|InternalServerError\(")
 REVEALING = {"format_exc", "original_exception"}
@@ -122,8 +123,10 @@ def is_chosen(module: Module, node: ast.AST) -> bool:
 
 def is_error(module: Module, node: ast.AST | None, kinds: set[str]) -> bool:
     """A name that an `except` or an error handler of one of these kinds binds."""
+    if not isinstance(node, ast.Name):
+        return False
     handlers = {one.function for one in module.error_handlers if one.kind in kinds}
-    return isinstance(node, ast.Name) and any(
+    return any(
         not kinds.isdisjoint(module.caught(binding))
         if isinstance(binding, ast.ExceptHandler)
         else isinstance(binding, ast.arg) and module.function(binding) in handlers
@@ -241,9 +244,9 @@ def routing_error_in_blueprint(module: Module, node: ast.Module) -> Found:
           return {"error": "not found"}, 404
       app.register_blueprint(notes)
     """
-    kinds = {"404", "405"} if not RAISES_404.search(module.text) else {"405"}
     for one in module.error_handlers:
-        if one.kind in kinds and not is_of_app(module, one):
+        raised = one.kind == "404" and RAISES_404.search(module.text)
+        if one.kind in {"404", "405"} and not (raised or is_of_app(module, one)):
             yield one.place, one.kind
 
 
@@ -346,7 +349,7 @@ def raising_teardown(module: Module, node: ast.Raise) -> Found:
 def overridden_signature(module: Module, node: ast.ClassDef) -> Found:
     """0.23 passes the context first, `{}(self, ctx, ...)`: use a handler or a hook
 
-    No signature suits both 0.22 and 0.23.
+    It is called with one argument more than on 0.22, or with another one first.
 
     runs: 0.23: (await get("/crash")).status_code == 500 -> ExceptionGroup
 
@@ -363,5 +366,7 @@ def overridden_signature(module: Module, node: ast.ClassDef) -> Found:
     for line in node.body if is_app else ():
         if isinstance(line, FUNCTIONS) and line.name in CONTEXT_FIRST.split():
             first = [*line.args.posonlyargs, *line.args.args][1:2]
-            if not line.args.vararg and not any("ctx" in one.arg for one in first):
+            if not line.args.vararg and not any(
+                CONTEXT.search(one.arg) for one in first
+            ):
                 yield line, line.name

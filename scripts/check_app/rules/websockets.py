@@ -105,14 +105,19 @@ def swallowed_cancellation(module: Module, node: ast.ExceptHandler) -> Found:
               print("the client has left")
     """
     function, caught = module.function(node), module.caught(node)
-    if isinstance(function, ast.AsyncFunctionDef) and not mentions(function, "cancel"):
+    if isinstance(function, ast.AsyncFunctionDef):
         tried, by_name = module.tried_for_ever(node), bool(caught & CANCELLED)
         handlers, outer = module.websocket_handlers, module.function(function)
         in_all = "builtins.BaseException" in caught and not tried & RECEIVING
         serves = {function, outer} & (module.views | handlers)
-        ends = (by_name and function in handlers) or (node.type is None and serves)
+        waits = any(
+            isinstance(one, ast.Await) for one in ast.walk(module.parent(node) or node)
+        )
+        bare = node.type is None and serves and waits
+        ends = bare or (by_name and function in handlers)
         ends = ends and not contains(node, ast.Raise)
-        if ends or (tried and serves and (by_name or in_all)):
+        ends = ends or (tried and serves and (by_name or in_all))
+        if ends and not mentions(function, "cancel"):
             yield node, ast.unparse(node).partition(":")[0]
 
 
@@ -179,8 +184,9 @@ def task_group_around_websocket(module: Module, node: ast.Call) -> Found:
     +         await read()
     """
     group = module.kind(getattr(node.func, "value", None)) == "asyncio.TaskGroup"
-    task = module.local_function(getattr(argument(node, 0, "coro"), "func", None))
-    if group and task and module.function(node) in module.websocket_handlers:
+    call = argument(node, 0, "coro") if group else None
+    task = module.local_function(getattr(call, "func", None))
+    if task and module.function(node) in module.websocket_handlers:
         blocks = [one for one in module.ancestors(node) if isinstance(one, BLOCKS)]
         waits = [one.value for one in module.body(task) if isinstance(one, ast.Await)]
         awaited = module.called(waits)
