@@ -55,6 +55,13 @@ NOT_VISIBLE = {
         "expired": "that the session expires its objects",
         "to_dict": "whether a query loads the relation",
     },
+    "embedding": {
+        "app_in_a_thread": NO_RULE,
+        "bot_in_a_thread": "that the bot has a loop of its own",
+        "bot_that_nobody_watches": NO_RULE,
+        "dispatcher_of_hypercorn": NO_RULE,
+        "task_group_around_the_yield": NO_RULE,
+    },
     "error_handling": {
         "catch_everything_by_a_call": NO_RULE,
         "echo_the_text": NO_RULE,
