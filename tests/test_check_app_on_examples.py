@@ -8,7 +8,7 @@ import pytest
 from check_app.engine.project import Project
 from check_app.engine.report import report_on
 from check_app.engine.rule import Finding
-from lint_skill import mistakes
+from lint_skill import found_in, mistakes
 
 ROOT = Path(__file__).resolve().parents[1]
 DONT = ROOT / "examples" / "dont"
@@ -69,6 +69,13 @@ NOT_VISIBLE = {  # what the code alone does not show
         "shared_session": NO_RULE,
         "to_dict": "whether a query loads the relation",
     },
+    "embedding": {
+        "app_in_a_thread": NO_RULE,
+        "bot_in_a_thread": "that the bot has a loop of its own",
+        "bot_that_nobody_watches": NO_RULE,
+        "dispatcher_of_hypercorn": NO_RULE,
+        "task_group_around_the_yield": NO_RULE,
+    },
     "error_handling": {
         "MessageLost": NO_RULE,
         "handle_404_only": "which errors are to be answered in JSON",
@@ -85,6 +92,15 @@ NOT_VISIBLE = {  # what the code alone does not show
     "password_hashing": {
         "hash_behind_a_semaphore": "that all logins in a row are too slow",
         "tell_who_is_a_user": "that the answers give away who is a user",
+    },
+    "request_context": {
+        "config_at_import": "when the function is called",
+        "context_around_yield": NO_RULE,
+        "context_inside_a_view": NO_RULE,
+        "copied_context": NO_RULE,
+        "copied_twice": NO_RULE,
+        "link_to_the_clients_host": "which hosts the proxy lets through",
+        "links_by_server_name": NO_RULE,
     },
     "request_validation": {
         "limit_in_the_view": NO_RULE,
@@ -113,6 +129,9 @@ NOT_VISIBLE = {  # what the code alone does not show
         "leave_an_endless_stream": "that the stream has no end",
         "one_app_for_two_tests": "that the app has serving hooks",
         "wait_for_the_close": NO_RULE,
+    },
+    "upgrade": {
+        "branch_on_the_version": NO_RULE,
     },
     "websocket_broadcast": {
         "unpaced_queues": NO_RULE,
@@ -143,6 +162,7 @@ def test_the_examples_are_clean() -> None:
 @pytest.mark.parametrize("file", MODULES, ids=[file.stem for file in MODULES])
 def test_what_is_visible_in_a_dont_is_found(file: Path) -> None:
     found = {one.line for one in findings() if one.path == str(file)}
+    found |= {one.line for one in found_in(file)}
     unseen = {name for name, lines in mistakes(file).items() if found.isdisjoint(lines)}
     assert unseen == NOT_VISIBLE.get(file.stem, {}).keys()
 
