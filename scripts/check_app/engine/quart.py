@@ -274,20 +274,22 @@ class Module(Kinds):
             case ast.Attribute(value=owner, attr=method) if not self.name(call.func):
                 if self.kind(owner) in words.COMMANDS:
                     return method not in words.WITHOUT_IO.split()
-                parts = words.BLOCKING_PARTS.get(self.first_kind(owner), "")
-                if method in parts.split():
-                    return True
+                if method in words.PART_METHODS:
+                    parts = words.BLOCKING_PARTS.get(self.first_kind(owner), "")
+                    if method in parts.split():
+                        return True
         return self.calls_one_of(call, words.BLOCKING)
 
     def runs_in_loop(self, node: ast.AST) -> bool:
         """While it runs, nobody is served: in an `async def`, or in a plain function
         that one calls. Not in tests, scripts, commands and serving hooks."""
-        is_script = self.is_test or ("__main__" in self.text and not self.routes)
-        return not is_script and self.function(node) in self._in_loop
+        return self.function(node) in self._in_loop
 
     @cached_property
     def _in_loop(self) -> set[ast.AST | None]:
         """Generators are left out: Quart runs plain ones in a thread."""
+        if self.is_test or ("__main__" in self.text and not self.routes):
+            return set()
         calls = [
             (self.function(call), called)
             for call in self.nodes(ast.Call)

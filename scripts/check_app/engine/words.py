@@ -71,6 +71,7 @@ BLOCKING_PARTS = {  # methods of what an object of the kind consists of
     "distinct find_one find_one_and_update insert_many insert_one replace_one "
     "update_many update_one",
 }
+PART_METHODS = {*" ".join(BLOCKING_PARTS.values()).split()}
 COMMANDS = {"boto3.client", "redis.Redis"}  # all methods block but these
 WITHOUT_IO = (
     "can_paginate close from_url generate_presigned_post generate_presigned_url "

@@ -24,9 +24,9 @@ def memory_database(module: Module, node: ast.Call) -> Found:
     -     return create_async_engine("sqlite+aiosqlite://", echo=app.debug)
     +     return create_async_engine("sqlite+aiosqlite:///a.db", echo=app.debug)
     """
-    if module.name(node.func) == ASYNC_ENGINE and not module.is_test:
-        if module.value(argument(node, 0, "url")) in MEMORY:
-            yield node, ""
+    is_made = module.name(node.func) == ASYNC_ENGINE and not module.is_test
+    if is_made and module.value(argument(node, 0, "url")) in MEMORY:
+        yield node, ""
 
 
 @rule("QP414 pragma-once warning", on=ast.Constant)
