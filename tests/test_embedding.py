@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
-from hypercorn.utils import LifespanTimeoutError
+from hypercorn.utils import LifespanTimeoutError  # noqa: TID251
 from quart import Quart, request, session, url_for, websocket
 from quart.testing.app import LifespanError
 
