@@ -87,8 +87,18 @@ NOT_VISIBLE = {
         "stdlib_dataclasses": "how strict the input has to be",
         "unpacked_body": NO_RULE,
     },
+    "server_sent_events": {
+        "queue_for_ever": NO_RULE,
+        "text_in_data": "what the text holds",
+    },
     "serving": {
         "endless_stream": "that the stream has no end of its own",
+    },
+    "streaming": {
+        "blocking_source": "that the iterator it is given blocks",
+        "error_in_half_a_file": NO_RULE,
+        "g_in_the_generator": NO_RULE,
+        "no_timeout_set": NO_RULE,
     },
     "structured_logging": {
         "basic_config_without_force": NO_RULE,
