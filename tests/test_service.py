@@ -89,6 +89,7 @@ async def test_the_service_answers_its_users(
     await what_one_says_in_the_chat_all_hear(server, client, ada)
     await topics_are_subscribed_and_granted(server, ada)
     await an_admin_exports_users_and_tells_every_page(client, ada)
+    await a_browser_logs_in_with_a_form(server)
 
 
 async def users_register_log_in_and_see_each_other(
@@ -144,7 +145,7 @@ async def test_a_crash_is_a_problem_and_a_traceback_with_the_id(
 ) -> None:
     engine = create_async_engine(database_url)
     async with engine.begin() as connection:
-        await connection.execute(text("DROP TABLE users"))
+        await connection.execute(text("ALTER TABLE users RENAME TO lost"))
     await engine.dispose()
     crash = await client.post(
         "/users", json=ADA, headers={"X-Request-Id": "support-4711"}
@@ -228,6 +229,31 @@ async def an_admin_exports_users_and_tells_every_page(
             while await anext(lines) != "event: announcement":
                 pass
             assert await anext(lines) == 'data: {"text": "lunch"}'
+
+
+async def a_browser_logs_in_with_a_form(server: Server) -> None:
+    form = {name: ADA[name] for name in ("username", "password")}
+    ours, evil = {"Origin": ORIGIN}, {"Origin": "https://evil.example"}
+    async with open_client(server) as browser:
+        forged = await browser.post("/login", data=form, headers=evil)
+        assert (forged.status_code, forged.headers["Content-Type"]) == (403, PROBLEM)
+        page = await browser.post(
+            "/login", data=form, headers=ours, follow_redirects=True
+        )
+        assert "<title>ada</title>" in page.text
+        profile = await browser.get("/account/profile", headers=ours)
+        assert profile.json() == {"username": "ada", "bio": "Counts."}
+        assert profile.headers["Access-Control-Allow-Origin"] == ORIGIN
+        cookie = {"Cookie": f"session={browser.cookies['session']}"}
+        async with connect(
+            server.ws_url("/ws/chat"), additional_headers={**cookie, **ours}
+        ) as chat:
+            await tell(chat, text="hello")
+            assert (await hear(chat))["user"] == "ada"
+        await browser.post("/account/logout", headers=ours)
+        for headers in ({}, cookie):
+            answer = await browser.get("/account/profile", headers=headers)
+            assert answer.status_code == 401
 
 
 async def test_sigterm_with_everything_open(
