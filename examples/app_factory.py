@@ -22,6 +22,9 @@ from .error_handling import register_error_handlers
 from .lifespan import register_health
 from .password_hashing import register_password_hashing
 from .request_validation import JSONRequest
+from .server_sent_events import register_events
+from .sessions import register_pages
+from .streaming import exports
 from .structured_logging import configure_logging, register_request_id
 from .websocket_broadcast import register_broadcast, register_pubsub
 from .websocket_limits import PacedWebsockets
@@ -43,6 +46,9 @@ def create_app(settings: Settings | None = None, mailer: Mailer = log_mail) -> Q
     register_mail(app, mailer)
     register_jobs(app)
     register_blueprints(app)
+    register_pages(app, settings.cors_origins)
+    app.register_blueprint(exports)
+    register_events(app)
     app.register_blueprint(echo)
     register_broadcast(app)
     register_pubsub(app)

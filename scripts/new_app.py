@@ -42,6 +42,9 @@ PARTS = {
         "the welcome mail, reports with a status", tests=("test_mail",)
     ),
     "lifespan": Part("/live and /ready"),
+    "server_sent_events": Part("/events, which POST /announcements feeds"),
+    "sessions": Part("/login and /account, pages for browsers"),
+    "streaming": Part("/users.csv", takes=("server_sent_events",)),
     "structured_logging": Part(
         "one format for every line, request ids", settings=("log_level", "log_json")
     ),

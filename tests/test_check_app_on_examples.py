@@ -52,6 +52,15 @@ NOT_VISIBLE = {  # what the code alone does not show
         "masked_key": NO_RULE,
         "url_origins": "the mistake is in UrlOrigins",
     },
+    "csrf": {
+        "answer_any_origin": NO_RULE,
+        "called_in_the_context_processor": NO_RULE,
+        "compare_as_text": NO_RULE,
+        "cookie_without_samesite": NO_RULE,
+        "json_of_any_type": "that the route knows its user by a cookie",
+        "login_before_the_preflight": "that pages of other origins call the app",
+        "only_the_origin": "which Referrer-Policy the pages have",
+    },
     "database_errors": {
         "caught_inside": "where the constraint is checked",
         "checked_first": "that the column is unique",
@@ -108,10 +117,28 @@ NOT_VISIBLE = {  # what the code alone does not show
         "row_as_response": "which fields of a row are secret",
         "stdlib_dataclasses": "how strict the input has to be",
     },
+    "server_sent_events": {
+        "text_in_data": "what the text holds",
+    },
     "serving": {
         "endless_stream": "that the stream has no end of its own",
         "signal_handler_in_the_app": NO_RULE,
         "stream_until_shutdown_event": NO_RULE,
+    },
+    "sessions": {
+        "cached_page": NO_RULE,
+        "cart_in_the_session": "how much is kept in the session",
+        "change_the_session_in_a_websocket": NO_RULE,
+        "change_what_is_inside": NO_RULE,
+        "follow_any_path": NO_RULE,
+        "login_keeps_the_session": NO_RULE,
+        "old_key_as_text": "that the old key is a text",
+        "user_in_a_permanent_session": "that requests are slow",
+    },
+    "streaming": {
+        "blocking_source": "that the iterator it is given blocks",
+        "error_in_half_a_file": NO_RULE,
+        "no_timeout_set": NO_RULE,
     },
     "structured_logging": {
         "basic_config_without_force": "whether anybody configures logging before",

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
+from examples.authentication import Tokens
 from tests.support.postgres import Postgres, postgres
 from tests.support.raw_client import raw_client
 from tests.support.server import Server, running
@@ -87,6 +88,8 @@ async def test_the_service_answers_its_users(
     await bad_requests_are_problems(client, bob)
     await what_one_says_in_the_chat_all_hear(server, client, ada)
     await topics_are_subscribed_and_granted(server, ada)
+    await an_admin_exports_users_and_tells_every_page(client, ada)
+    await a_browser_logs_in_with_a_form(server)
 
 
 async def users_register_log_in_and_see_each_other(
@@ -142,7 +145,7 @@ async def test_a_crash_is_a_problem_and_a_traceback_with_the_id(
 ) -> None:
     engine = create_async_engine(database_url)
     async with engine.begin() as connection:
-        await connection.execute(text("DROP TABLE users"))
+        await connection.execute(text("ALTER TABLE users RENAME TO lost"))
     await engine.dispose()
     crash = await client.post(
         "/users", json=ADA, headers={"X-Request-Id": "support-4711"}
@@ -208,6 +211,51 @@ async def topics_are_subscribed_and_granted(
             assert await socket.recv() == "Echo: hello"
 
 
+async def an_admin_exports_users_and_tells_every_page(
+    client: httpx2.AsyncClient, ada: dict[str, str]
+) -> None:
+    token = Tokens(["t" * 32]).issue(1, "ada", "admin")
+    admin = {"Authorization": f"Bearer {token}"}
+    exported = await client.get("/users.csv", headers=admin)
+    assert [line.split(",")[1] for line in exported.text.splitlines()] == [
+        "username", "ada", "bob",
+    ]  # fmt: skip
+    async with client.stream("GET", "/events", headers=ada) as page:
+        lines = page.aiter_lines()
+        assert (await anext(lines)).startswith("retry: ")
+        told = await client.post("/announcements/lunch", headers=admin)
+        assert told.status_code == 204
+        async with asyncio.timeout(20):
+            while await anext(lines) != "event: announcement":
+                pass
+            assert await anext(lines) == 'data: {"text": "lunch"}'
+
+
+async def a_browser_logs_in_with_a_form(server: Server) -> None:
+    form = {name: ADA[name] for name in ("username", "password")}
+    ours, evil = {"Origin": ORIGIN}, {"Origin": "https://evil.example"}
+    async with open_client(server) as browser:
+        forged = await browser.post("/login", data=form, headers=evil)
+        assert (forged.status_code, forged.headers["Content-Type"]) == (403, PROBLEM)
+        page = await browser.post(
+            "/login", data=form, headers=ours, follow_redirects=True
+        )
+        assert "<title>ada</title>" in page.text
+        profile = await browser.get("/account/profile", headers=ours)
+        assert profile.json() == {"username": "ada", "bio": "Counts."}
+        assert profile.headers["Access-Control-Allow-Origin"] == ORIGIN
+        cookie = {"Cookie": f"session={browser.cookies['session']}"}
+        async with connect(
+            server.ws_url("/ws/chat"), additional_headers={**cookie, **ours}
+        ) as chat:
+            await tell(chat, text="hello")
+            assert (await hear(chat))["user"] == "ada"
+        await browser.post("/account/logout", headers=ours)
+        for headers in ({}, cookie):
+            answer = await browser.get("/account/profile", headers=headers)
+            assert answer.status_code == 401
+
+
 async def test_sigterm_with_everything_open(
     server: Server, client: httpx2.AsyncClient
 ) -> None:
@@ -217,12 +265,15 @@ async def test_sigterm_with_everything_open(
     stalled = await raw_client(server.address, "/ws/chat", ada, stalled=True)
     order = await client.post("/api/reports/july", headers=ada)
     assert order.status_code == 202
+    page = client.build_request("GET", "/events", headers=ada)
+    events = await client.send(page, stream=True)
     try:
         assert await server.stop(seconds=15) == 0
         for socket in (chat, echo):
             async with asyncio.timeout(20):
                 await socket.wait_closed()
             assert socket.close_code == 1001
+        assert (await events.aread()).startswith(b"retry: ")
     finally:
         stalled.close()
     assert "Traceback" not in server.log

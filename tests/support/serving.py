@@ -28,9 +28,9 @@ def nobody_connected() -> bool:
 
 
 @asynccontextmanager
-async def serving(app: Quart, **options: Any) -> AsyncIterator[str]:
+async def serving(app: Quart, *, port: int = 0, **options: Any) -> AsyncIterator[str]:
     """Yield host:port; `options` are Hypercorn's. Close the clients before leaving."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", port))
     host, port = listener.getsockname()
     outside = asyncio.all_tasks()
     ending = asyncio.Event()

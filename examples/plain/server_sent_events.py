@@ -1,0 +1,27 @@
+"""Send the state of something to every page that is open, again and again."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+from quart import Quart, Response
+
+ReadState = Callable[[], Awaitable[object]]  # a count, a price, the progress of a job
+
+
+def create_app(read_state: ReadState, seconds: float = 2) -> Quart:
+    app = Quart(__name__)
+
+    @app.get("/events")
+    async def events() -> Response:
+        async def states() -> AsyncGenerator[str, None]:
+            while True:
+                yield f"data: {json.dumps(await read_state())}\n\n"
+                await asyncio.sleep(seconds)
+
+        response = Response(states(), content_type="text/event-stream")
+        response.timeout = None  # else it is cut after 60 seconds, and hangs on 0.23
+        response.headers["X-Accel-Buffering"] = "no"  # nginx: pass each on at once
+        return response
+
+    return app
