@@ -25,7 +25,8 @@ OPTIONS = (
 
 def find_chromium() -> str:
     """Its path; without it the test is skipped, and fails where CI is true."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
         if os.environ.get("CI") == "true":
             pytest.fail(MISSING)
