@@ -108,9 +108,8 @@ class Kinds(Scopes):
     def calls_one_of(self, call: ast.Call, table: Mapping[str, str]) -> bool:
         """Whether a table has it: a function of a module, or a method of a kind."""
         owner, _, name = self.name(call.func).rpartition(".")
-        match call.func:
-            case ast.Attribute(value=value, attr=name):
-                owner = owner or self.kind(value)
+        if not owner and isinstance(call.func, ast.Attribute):
+            owner, name = self.kind(call.func.value), call.func.attr
         return name in table.get(owner, "").split()
 
     def first_kind(self, node: ast.expr | None) -> str:

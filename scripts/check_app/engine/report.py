@@ -69,7 +69,7 @@ def judge(source: Source, rules: Iterable[Rule]) -> Iterator[Finding]:
     """Ask the rules about each node of the kinds they look at, in one walk."""
     by_kind: dict[type[ast.AST], list[Rule]] = defaultdict(list)
     for rule in rules:
-        for kind in rule.kinds:
+        for kind in rule.kinds if rule.word in source.text else ():
             by_kind[kind].append(rule)
     found = {
         rule.finding(source, part, word)

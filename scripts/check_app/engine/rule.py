@@ -50,6 +50,7 @@ class Rule:
     name: str
     severity: Severity
     kinds: tuple[type[ast.AST], ...]
+    word: str
     check: Check
     message: str
     why: str
@@ -99,10 +100,11 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(
-    head: str, *, on: type[ast.AST] | tuple[type[ast.AST], ...]
+    head: str, *, on: type[ast.AST] | tuple[type[ast.AST], ...], word: str = ""
 ) -> Callable[[Check], Check]:
     """Enter a check for nodes of the kinds `on`; `head` is its id, name and severity.
 
+    A file without the `word` cannot have the mistake, so the check is not asked.
     The check's docstring has four parts, with empty lines between them: the message,
     the reason, `runs:`, and the example.
     """
@@ -114,7 +116,16 @@ def rule(
         message, why, runs = (" ".join(part.split("\n")) for part in said)
         runs = runs.removeprefix("runs: ")
         RULES[id] = Rule(
-            id, name, Severity(severity), kinds, check, message, why, runs, example
+            id,
+            name,
+            Severity(severity),
+            kinds,
+            word,
+            check,
+            message,
+            why,
+            runs,
+            example,
         )
         return check
 

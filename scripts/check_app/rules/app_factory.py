@@ -8,6 +8,7 @@ from ..engine.rule import Found, rule
 from ..engine.scopes import canonical
 
 PROXY_NAMES = ("current_app", "g", "request", "session", "websocket")
+NAMES = (ast.Import, ast.ImportFrom, ast.Attribute)
 PROXIES = {f"quart.{name}" for name in PROXY_NAMES}
 CORS = {"quart_cors.cors", "quart_cors.route_cors", "quart_cors.websocket_cors"}
 REMOVED = {
@@ -79,7 +80,7 @@ def is_guarded(module: Module, node: ast.AST) -> bool:
     return module.is_test and "skip" in module.text
 
 
-@rule("QP901 removed-name error", on=(ast.Import, ast.ImportFrom, ast.Attribute))
+@rule("QP901 removed-name error", on=NAMES)
 def removed_name(module: Module, node: ast.AST) -> Found:
     """gone (ImportError or AttributeError): {}
 
@@ -107,7 +108,7 @@ def removed_attribute(module: Module, node: ast.AST) -> Found:
     return uses_of(REMOVED_ATTRIBUTES, module, node)
 
 
-@rule("QP903 removed-in-0.23 error", on=(ast.Import, ast.ImportFrom, ast.Attribute))
+@rule("QP903 removed-in-0.23 error", on=NAMES)
 def removed_in_0_23(module: Module, node: ast.AST) -> Found:
     """on Quart 0.23 it is gone or cannot be imported (ImportError): {}
 
@@ -123,7 +124,7 @@ def removed_in_0_23(module: Module, node: ast.AST) -> Found:
     return uses_of(REMOVED_IN_0_23, module, node)
 
 
-@rule("QP907 flask-name error", on=(ast.Import, ast.ImportFrom, ast.Attribute))
+@rule("QP907 flask-name error", on=NAMES, word="flask")
 def flask_name(module: Module, node: ast.AST) -> Found:
     """it looks for Flask's app or request, which a Quart app does not have: {}
 
@@ -160,7 +161,7 @@ def proxy_at_import(module: Module, node: ast.Attribute | ast.Subscript) -> Foun
         yield node, name.removeprefix("quart.")
 
 
-@rule("QP605 cors-wildcard-credentials error", on=ast.Call)
+@rule("QP605 cors-wildcard-credentials error", on=ast.Call, word="cors")
 def cors_wildcard_credentials(module: Module, node: ast.Call) -> Found:
     """any origin with credentials is forbidden (all requests are 500); list the origins
 
@@ -179,7 +180,7 @@ def cors_wildcard_credentials(module: Module, node: ast.Call) -> Found:
             yield node, ""
 
 
-@rule("QP608 route-cors error", on=ast.Call)
+@rule("QP608 route-cors error", on=ast.Call, word="cors")
 def route_cors(module: Module, node: ast.Call) -> Found:
     """on Quart 0.23 its preflight answers 500; use `cors(app)` or `cors(blueprint)`
 

@@ -12,7 +12,7 @@ FOR_SOME = re.compile(r"\.(blueprint|endpoint|path|url|url_rule)\b")
 CHECKS = re.compile("auth|token|sess|login|header|cookie|user|abort|close|raise", re.I)
 
 
-@rule("QP308 websocket-skips-before-request warning", on=ast.Module)
+@rule("QP308 websocket-skips-before-request warning", on=ast.Module, word="websocket")
 def websocket_skips_before_request(module: Module, node: ast.Module) -> Found:
     """open to all: `before_request` is not for websockets; use `before_websocket` too
 

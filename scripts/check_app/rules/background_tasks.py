@@ -49,7 +49,7 @@ def lost(module: Module, function: ast.AST | None, gone: set[str], *own: str) ->
             return
 
 
-@rule("QP203 proxy-in-background-task error", on=ast.Call)
+@rule("QP203 proxy-in-background-task error", on=ast.Call, word=TASK)
 def proxy_in_background_task(module: Module, node: ast.Call) -> Found:
     """`{}` is not there in a background task (on 0.22 a stale one); pass it the values
 
@@ -191,7 +191,7 @@ def app_run_task_on_foreign_loop(module: Module, node: ast.Expr) -> Found:
         yield node, ""
 
 
-@rule("QP715 link-in-task error", on=ast.Call)
+@rule("QP715 link-in-task error", on=ast.Call, word=TASK)
 def link_in_task(module: Module, node: ast.Call) -> Found:
     """no request in a background task: RuntimeError on 0.23; build the link in the view
 

@@ -66,7 +66,7 @@ def awaited_sync_api(module: Module, node: ast.Await) -> Found:
         yield node, ast.unparse(used)
 
 
-@rule("QP106 flask-send-file-argument error", on=ast.Call)
+@rule("QP106 flask-send-file-argument error", on=ast.Call, word="send_")
 def flask_send_file_argument(module: Module, node: ast.Call) -> Found:
     """`{}` is Flask's (TypeError); Quart: attachment_filename, add_etags, cache_timeout
 

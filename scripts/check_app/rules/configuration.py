@@ -58,7 +58,7 @@ def environment_in_class_body(module: Module, node: ast.ClassDef) -> Found:
                 return
 
 
-@rule("QP602 config-class-not-instance error", on=ast.Call)
+@rule("QP602 config-class-not-instance error", on=ast.Call, word="from_object")
 def config_class_not_instance(module: Module, node: ast.Call) -> Found:
     """the class is read, so `__init__` and properties never run; pass `{}()`
 
@@ -81,7 +81,7 @@ def config_class_not_instance(module: Module, node: ast.Call) -> Found:
                 yield given, ast.unparse(given)
 
 
-@rule("QP621 settings-from-object error", on=ast.Call)
+@rule("QP621 settings-from-object error", on=ast.Call, word="from_object")
 def settings_from_object(module: Module, node: ast.Call) -> Found:
     """it copies upper-case names only, so nothing of this; use `from_mapping(KEY=...)`
 
@@ -153,7 +153,7 @@ def debug_in_source(module: Module, node: ast.Module | ast.Call) -> Found:
             yield node, f"debug=True on {address}"
 
 
-@rule("QP612 dotenv-in-app note", on=ast.Module)
+@rule("QP612 dotenv-in-app note", on=ast.Module, word="dotenv")
 def dotenv_in_app(module: Module, node: ast.Module) -> Found:
     """the developer's file reaches tests too; load it where the app is started
 

@@ -12,7 +12,7 @@ SETS = re.compile(r"PRAGMA\s+(busy_timeout|foreign_keys|synchronous)\s*[=(]", re
 SETS_UP = re.compile(r"PRAGMA|\brun_sync\(|\bcommit\(", re.I)
 
 
-@rule("QP412 memory-database warning", on=ast.Call)
+@rule("QP412 memory-database warning", on=ast.Call, word="aiosqlite")
 def memory_database(module: Module, node: ast.Call) -> Found:
     """SQLite in memory is one connection: all requests share a transaction; use a file
 

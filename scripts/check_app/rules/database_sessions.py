@@ -21,7 +21,7 @@ COROUTINES = dict.fromkeys(
 )
 
 
-@rule("QP401 engine-outside-serving warning", on=ast.Call)
+@rule("QP401 engine-outside-serving warning", on=ast.Call, word="create_async_engine")
 def engine_outside_serving(module: Module, node: ast.Call) -> Found:
     """an engine made before the app serves is never closed; use `while_serving`
 
@@ -70,7 +70,7 @@ def shared_session(module: Module, node: ast.Module) -> Found:
                 yield target, ""
 
 
-@rule("QP405 sync-database-driver error", on=ast.Call)
+@rule("QP405 sync-database-driver error", on=ast.Call, word="create_async_engine")
 def sync_database_driver(module: Module, node: ast.Call) -> Found:
     """`{}` has no asyncio driver; use postgresql+asyncpg://, sqlite+aiosqlite://
 

@@ -89,7 +89,7 @@ def kept(module: Module, node: ast.Call) -> bool:
     return shared and isinstance(module.parent(value), ast.Assign)
 
 
-@rule("QP819 g-in-serving-hook error", on=ast.Attribute)
+@rule("QP819 g-in-serving-hook error", on=ast.Attribute, word="_serving")
 def g_in_serving_hook(module: Module, node: ast.Attribute) -> Found:
     """`{}` is gone after this hook, which has its own `g`; keep it in `app.extensions`
 

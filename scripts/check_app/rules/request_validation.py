@@ -57,7 +57,7 @@ def saves_upload(module: Module, node: ast.AST) -> bool:
     return False
 
 
-@rule("QP108 upload-filename warning", on=ast.Attribute)
+@rule("QP108 upload-filename warning", on=ast.Attribute, word="filename")
 def upload_filename(module: Module, node: ast.Attribute) -> Found:
     """the client chooses `filename`, `../` and all; use your own or `secure_filename`
 
@@ -202,7 +202,7 @@ def is_unchecked(module: Module, node: ast.AST, misses: set[str]) -> bool:
     return not checked and not any(module.caught(way) - misses for way in ways)
 
 
-@rule("QP119 list-in-query error", on=ast.Call)
+@rule("QP119 list-in-query error", on=ast.Call, word="quart_schema")
 def list_in_query(module: Module, node: ast.Call) -> Found:
     """one `{}` alone is no list and answers 400; make it a list with a BeforeValidator
 
@@ -304,7 +304,7 @@ def validation_error(module: Module, node: ast.Module | ast.ExceptHandler) -> Fo
                 yield one.place, "the app"
 
 
-@rule("QP906 quart-schema-title error", on=ast.Call)
+@rule("QP906 quart-schema-title error", on=ast.Call, word="QuartSchema")
 def quart_schema_title(module: Module, node: ast.Call) -> Found:
     """QuartSchema takes no such argument; `info=Info(title="...", version="...")`
 

@@ -126,7 +126,7 @@ def is_endless(module: Module, made: Function | None) -> bool:
     return streams_tokens or any(map(WITHOUT_END.fullmatch, map(ast.unparse, ways_on)))
 
 
-@rule("QP821 proxy-fix-around-app error", on=ast.Assign)
+@rule("QP821 proxy-fix-around-app error", on=ast.Assign, word="Middleware")
 def proxy_fix_around_app(module: Module, node: ast.Assign) -> Found:
     """`{}` is an AttributeError: this is no Quart app any more; wrap `app.asgi_app`
 

@@ -7,6 +7,7 @@ from ..engine.keeping import is_kept, is_live
 from ..engine.quart import Module, contains
 from ..engine.rule import Found, rule
 
+VALUES = (ast.Call, ast.Name, ast.Attribute)
 THE_OBJECT = "quart.websocket._get_current_object"
 STORES = {"add", "append", "setdefault"}
 KEEPS = {*STORES, "connect", "register"}
@@ -17,7 +18,7 @@ QUEUES = re.compile(r"\bQueue(?:\[.*?\])?\((?:maxsize=)?(\w*)")
 UNBOUNDED = {"", "0"}
 
 
-@rule("QP204 stored-websocket warning", on=(ast.Call, ast.Name, ast.Attribute))
+@rule("QP204 stored-websocket warning", on=VALUES, word="websocket")
 def stored_websocket(module: Module, node: ast.expr) -> Found:
     """a websocket kept for others {}; keep a bounded queue for each client
 

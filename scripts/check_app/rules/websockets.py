@@ -119,7 +119,7 @@ def swallowed_cancellation(module: Module, node: ast.ExceptHandler) -> Found:
             yield node, ast.unparse(node).partition(":")[0]
 
 
-@rule("QP306 unawaited-websocket-call error", on=ast.Call)
+@rule("QP306 unawaited-websocket-call error", on=ast.Call, word="websocket")
 def unawaited_websocket_call(module: Module, node: ast.Call) -> Found:
     """`{}()` is a coroutine: nothing is sent, received or closed; await it
 
@@ -137,7 +137,7 @@ def unawaited_websocket_call(module: Module, node: ast.Call) -> Found:
         yield node, name.removeprefix("quart.")
 
 
-@rule("QP309 unguarded-json-message warning", on=ast.Call)
+@rule("QP309 unguarded-json-message warning", on=ast.Call, word="websocket")
 def unguarded_json_message(module: Module, node: ast.Call) -> Found:
     """what is no JSON ends the connection with 1000 (OK); catch ValueError and answer
 
@@ -165,7 +165,7 @@ def unguarded_json_message(module: Module, node: ast.Call) -> Found:
             yield node, ""
 
 
-@rule("QP312 task-group-around-websocket warning", on=ast.Call)
+@rule("QP312 task-group-around-websocket warning", on=ast.Call, word="TaskGroup")
 def task_group_around_websocket(module: Module, node: ast.Call) -> Found:
     """on 0.23 `{}` fails the group when the client leaves; await it in the handler
 
