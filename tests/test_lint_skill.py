@@ -169,7 +169,18 @@ def says_hot(_: object, node: ast.Constant) -> Iterator[tuple[ast.AST, str]]:
         yield node, ""
 
 
-HOT = Rule("QP1", "hot", Severity.NOTE, (ast.Constant,), says_hot, "", "", "", "")
+HOT = Rule(
+    id="QP1",
+    name="hot",
+    severity=Severity.NOTE,
+    kinds=(ast.Constant,),
+    word="",
+    check=says_hot,
+    message="",
+    why="",
+    runs="",
+    example="",
+)
 
 
 @pytest.fixture
