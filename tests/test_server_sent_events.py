@@ -417,17 +417,23 @@ async def test_sigterm_with_pages_open_and_one_that_does_not_read() -> None:
 # The plain form
 
 
-async def test_the_plain_form_sends_the_state_again_and_again() -> None:
-    states = iter(range(100))
+async def test_the_plain_form_sends_the_state_until_the_app_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sleep = asyncio.sleep
+    monkeypatch.setattr(asyncio, "sleep", lambda seconds: sleep(min(seconds, 0.01)))
+    states = iter(range(10_000))
 
     async def read_state() -> object:
         return {"count": next(states)}
 
-    app = plain.create_app(read_state, seconds=0.01)
+    app = plain.create_app(read_state)
     app.config["RESPONSE_TIMEOUT"] = 0.1
     async with serving(app) as address:
         async with opened(address, plain=True) as page:
             heard = [(await page.event())["data"] for _ in range(30)]
+            closing_event(app).set()
+            await page.rest()
         await until(nobody_connected)
     assert heard == [f'{{"count": {number}}}' for number in range(1, 31)]
 

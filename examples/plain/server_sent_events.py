@@ -6,18 +6,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from quart import Quart, Response
 
-ReadState = Callable[[], Awaitable[object]]  # a count, a price, the progress of a job
 
-
-def create_app(read_state: ReadState, seconds: float = 2) -> Quart:
+def create_app(read_state: Callable[[], Awaitable[object]]) -> Quart:
     app = Quart(__name__)
+    closing = app.extensions.setdefault("closing", asyncio.Event())
 
     @app.get("/events")
     async def events() -> Response:
         async def states() -> AsyncGenerator[str, None]:
-            while True:
+            while not closing.is_set():  # the launcher sets it at SIGTERM
                 yield f"data: {json.dumps(await read_state())}\n\n"
-                await asyncio.sleep(seconds)
+                await asyncio.sleep(2)
 
         response = Response(states(), content_type="text/event-stream")
         response.timeout = None  # else it is cut after 60 seconds, and hangs on 0.23
