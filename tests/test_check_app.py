@@ -510,6 +510,23 @@ def test_files_that_are_none_do_no_harm(write: Write, run: Run) -> None:
     ]
 
 
+def test_a_folder_that_cannot_be_listed_is_reported(
+    write: Write, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write({"chat.py": WEBSOCKET, "locked/chat.py": WEBSOCKET})
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    status, output = run(".")
+    assert status == 2
+    assert "locked:1:1: not checked: Permission denied" in output
+
+
 def test_a_file_that_is_gone_when_it_is_read_is_reported(
     write: Write, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -370,6 +370,7 @@ async def test_index_again():
         ("price = 3", {}, ["QP805"]),
         ("app.engine = None", {}, []),
         ("engine = 3", {}, []),
+        ("engine, cache = 3, 4", {}, []),
         ("app.unread = 3", {}, []),
         ("print('starting')", {}, []),
         ("app.engine = 3", {"conftest.py": "import acme\n"}, ["QP805"]),
