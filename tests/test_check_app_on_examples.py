@@ -8,7 +8,7 @@ import pytest
 from check_app.engine.project import Project
 from check_app.engine.report import report_on
 from check_app.engine.rule import Finding
-from lint_skill import found_in, mistakes
+from skill_tree import found_in, mistakes
 
 ROOT = Path(__file__).resolve().parents[1]
 DONT = ROOT / "examples" / "dont"

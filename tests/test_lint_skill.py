@@ -10,6 +10,7 @@ from pathlib import Path
 
 import lint_skill
 import pytest
+import skill_tree
 from check_app.engine.rule import Rule, Severity
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -189,7 +190,8 @@ def root(
 ) -> Path:
     """A small skill in which nothing is wrong once it is made."""
     monkeypatch.setattr(lint_skill, "table", lambda: "# Rules\n")
-    monkeypatch.setattr(lint_skill, "RULES", {"QP1": HOT})
+    for module in (lint_skill, skill_tree):
+        monkeypatch.setattr(module, "RULES", {"QP1": HOT})
     for name, text in small_skill().items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -410,8 +412,8 @@ def test_a_limit_is_kept(
 
 
 def test_a_dont_is_what_is_public_at_the_top_of_its_module(root: Path) -> None:
-    assert lint_skill.mistakes(root / "examples/dont/tea.py") == {"cold": range(5, 8)}
-    assert lint_skill.mistakes(root / "examples/dont/milk.py") == {}
+    assert skill_tree.mistakes(root / "examples/dont/tea.py") == {"cold": range(5, 8)}
+    assert skill_tree.mistakes(root / "examples/dont/milk.py") == {}
 
 
 def test_fix_makes_anew_what_differs_and_names_it(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import serve
-from lint_skill import Document, Skill
+from skill_tree import Document, Skill
 
 from tests.support.environment import bare_environment
 from tests.support.server import running
