@@ -436,6 +436,7 @@ def test_files_that_are_none_do_no_harm(write: Write, run: Run) -> None:
         "missing:1:1: not checked: No such file or directory",
         "pipe.py:1:1: not checked: not a regular file",
     ]
+    assert run("loop.py")[0] == 2
 
 
 def test_a_folder_that_cannot_be_listed_is_reported(

@@ -27,10 +27,10 @@ class Configuration:
     @classmethod
     def of(cls, path: Path, known: Callable[[str], bool]) -> "Configuration":
         """The section of the nearest pyproject.toml at or above `path`."""
-        here = path.resolve()
+        here = Path(os.path.realpath(path))
         for folder in [here, *here.parents]:
             file = folder / "pyproject.toml"
-            if file.is_file():
+            if os.path.isfile(file):
                 try:
                     tool = tomllib.loads(file.read_text("utf-8")).get("tool")
                 except (OSError, ValueError) as error:
