@@ -249,84 +249,6 @@ def test_a_neighbour_that_cannot_be_parsed_is_not_reported(
     assert run("app.py")[0] == 0
 
 
-FIXTURE = """\
-import pytest
-from quart import Quart
-
-
-@pytest.fixture
-async def app():
-    return Quart(__name__)
-"""
-
-
-@pytest.mark.parametrize(
-    ("file", "text", "found"),
-    [
-        ("pyproject.toml", '[tool.pytest.ini_options]\nasyncio_mode = "auto"\n', []),
-        ("pyproject.toml", "[tool.pytest.ini_options]\n", ["QP804"]),
-        ("pyproject.toml", "[tool.ruff]\n", []),
-        ("pyproject.toml", "tool = 1\n", []),
-        ("pytest.toml", '[pytest]\nasyncio_mode = "auto"\n', []),
-        ("pytest.ini", "[pytest]\nasyncio_mode = strict\n", ["QP804"]),
-        ("pytest.ini", "[pytest]\naddopts = --asyncio-mode=auto\n", []),
-        ("pytest.ini", "asyncio_mode", []),
-        ("setup.cfg", "[tool:pytest]\nasyncio_mode = auto\n", []),
-        ("setup.cfg", "[metadata]\n", []),
-        ("tox.ini", "[pytest]\n", ["QP804"]),
-        ("README.md", "", []),
-    ],
-)
-def test_the_asyncio_mode_comes_from_the_nearest_configuration(
-    file: str, text: str, found: list[str], write: Write, run: Run
-) -> None:
-    write({file: text, "tests/unit/conftest.py": FIXTURE})
-    assert ids(run(".", "--json")[1]) == found
-
-
-HOOKED = """\
-from quart import Quart
-
-
-def create_app():
-    app = Quart(__name__)
-
-    @app.before_serving
-    async def start():
-        app.extensions["prices"] = {}
-
-    @app.get("/")
-    async def index():
-        return app.extensions["prices"]
-
-    return app
-"""
-CLIENT = """\
-from acme import create_app
-
-
-async def test_index():
-    client = create_app().test_client()
-    assert (await client.get("/")).status_code == 200
-"""
-
-
-@pytest.mark.parametrize(
-    ("files", "found"),
-    [
-        ({}, ["QP805"]),
-        ({"acme.py": APP.format("")}, []),
-        ({"conftest.py": "def started(app):\n    return app.test_app()\n"}, []),
-        ({"conftest.py": "import acme\n"}, ["QP805"]),
-    ],
-)
-def test_a_client_without_lifespan_matters_where_the_app_has_hooks(
-    files: dict[str, str], found: list[str], write: Write, run: Run
-) -> None:
-    write({"acme.py": HOOKED, "tests/test_acme.py": CLIENT, **files})
-    assert ids(run(".", "--json")[1]) == found
-
-
 # The edges
 
 
@@ -402,6 +324,11 @@ def test_the_project_may_configure_it(
     assert seen == found
 
 
+def test_a_file_without_the_section_says_nothing(write: Write, run: Run) -> None:
+    write({"pyproject.toml": "tool = 1\n", "chat.py": WEBSOCKET})
+    assert ids(run(".", "--json")[1]) == ["QP301"]
+
+
 def test_the_section_counts_for_a_file_in_another_folder(
     tmp_path: Path, write: Write, run: Run
 ) -> None:
@@ -416,16 +343,17 @@ def test_the_section_counts_for_a_file_in_another_folder(
         ("nonsense = 1", "[tool.quart-patterns] has no key nonsense"),
         ('select = "QP3"', "'QP3' is no list of strings"),
         ("ignore = [1]", "[1] is no list of strings"),
-        ("per-file-ignores = []", "its per-file-ignores is none"),
+        ("per-file-ignores = []", "per-file-ignores is no table"),
         ('per-file-ignores = {"a" = "QP3"}', "'QP3' is no list of strings"),
         ('ignore = ["QP999"]', "no rule has an id like QP999"),
         ("select = ", "pyproject.toml: "),
+        ("[tool]\nquart-patterns = 1", "[tool.quart-patterns] or its"),
     ],
 )
 def test_a_section_that_cannot_be_followed_is_status_2(
     section: str, complaint: str, write: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write({"pyproject.toml": SECTION + section})
+    write({"pyproject.toml": section if "[tool]" in section else SECTION + section})
     with pytest.raises(SystemExit) as exit:
         cli.main(["."])
     assert exit.value.code == 2
@@ -508,6 +436,21 @@ def test_files_that_are_none_do_no_harm(write: Write, run: Run) -> None:
         "missing:1:1: not checked: No such file or directory",
         "pipe.py:1:1: not checked: not a regular file",
     ]
+    assert run("loop.py")[0] == 2
+
+
+def test_a_folder_that_cannot_be_listed_is_reported(
+    write: Write, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write({"chat.py": WEBSOCKET})
+
+    def refuse(folder: str) -> None:
+        raise PermissionError(13, "Permission denied", folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    status, output = run(".")
+    assert status == 2
+    assert output.startswith(".:1:1: not checked: Permission denied\n")
 
 
 def test_a_folder_that_cannot_be_listed_is_reported(
@@ -926,6 +869,6 @@ def test_no_valid_file_makes_it_crash(
     lines = code.count("\n") + 1
     for name in ("app.py", "tests/test_app.py"):
         module = Module(Path(name), name, code)
-        module.in_app = module.skips_lifespan = True
+        module.in_app = True
         for finding in judge(module, RULES.values()):
             assert 1 <= finding.line <= lines

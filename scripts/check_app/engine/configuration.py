@@ -27,10 +27,10 @@ class Configuration:
     @classmethod
     def of(cls, path: Path, known: Callable[[str], bool]) -> "Configuration":
         """The section of the nearest pyproject.toml at or above `path`."""
-        here = path.resolve()
+        here = Path(os.path.realpath(path))
         for folder in [here, *here.parents]:
             file = folder / "pyproject.toml"
-            if file.is_file():
+            if os.path.isfile(file):
                 try:
                     tool = tomllib.loads(file.read_text("utf-8")).get("tool")
                 except (OSError, ValueError) as error:
@@ -54,7 +54,7 @@ def complaint(section: Any, known: Callable[[str], bool]) -> str:
     """What is wrong with the section, if anything is."""
     per_file = section.get(PER_FILE, {}) if isinstance(section, dict) else None
     if not isinstance(per_file, dict):
-        return f"is no table, or its {PER_FILE} is none"
+        return f"or its {PER_FILE} is no table"
     if unknown := section.keys() - KEYS:
         return f"has no key {', '.join(sorted(unknown))}"
     lists = [section[key] for key in section if key != PER_FILE]

@@ -65,8 +65,8 @@ class Project:
             folder = self._project(module.file.parent)
             module.inner = module.file.relative_to(folder).as_posix()
         for text in texts:
-            folder = self._project(text.file.parent)
-            text.modules = [one for one in modules if folder in one.file.parents]
+            inside = f"{self._project(text.file.parent)}{os.sep}"
+            text.modules = [m for m in modules if str(m.file).startswith(inside)]
         self.texts = [text for text in texts if starts_quart_alone(text)]
 
         self._files = {place_of(module.file): module for module in modules}
@@ -156,7 +156,7 @@ def find(
     found: dict[str, Path] = {}
     seen: set[str] = set()
     for root in roots:
-        if not root.is_dir():
+        if not os.path.isdir(root):
             found.setdefault(os.path.realpath(root), root)
             continue
         for folder, folders, names in os.walk(root, onerror=complain, followlinks=True):
@@ -186,7 +186,7 @@ def surroundings(roots: Iterable[Path]) -> Iterator[Path]:
         folder = top_folder(os.path.realpath(root))
         if is_package(folder):
             yield Path(folder)
-        elif root.is_file():
+        elif os.path.isfile(root):
             yield from root.absolute().parent.glob("*.py")
 
 

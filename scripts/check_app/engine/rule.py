@@ -108,7 +108,7 @@ def rule(
     The check's docstring has four parts, with empty lines between them: the message,
     the reason, `runs:`, and the example.
     """
-    id, name, severity = head.split()
+    id, name, level = head.split()
     kinds = on if isinstance(on, tuple) else (on,)
 
     def enter(check: Check) -> Check:
@@ -116,16 +116,7 @@ def rule(
         message, why, runs = (" ".join(part.split("\n")) for part in said)
         runs = runs.removeprefix("runs: ")
         RULES[id] = Rule(
-            id,
-            name,
-            Severity(severity),
-            kinds,
-            word,
-            check,
-            message,
-            why,
-            runs,
-            example,
+            id, name, Severity(level), kinds, word, check, message, why, runs, example
         )
         return check
 

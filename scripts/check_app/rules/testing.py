@@ -157,9 +157,7 @@ def set_by_hooks_alone(tests: list[Module]) -> set[object]:
     while new:
         new = {one for by in new for one in by.local_imports} - modules
         modules |= new
-    by_hooks: set[object] = set()
-    by_others: set[object] = set()
-    read: set[object] = set()
+    by_hooks, by_others, read = set[object](), set[object](), set[object]()
     for module in modules:
         starting = {one for one, _ in module.hooks(*words.STARTING_HOOKS)}
         ending = {one for one, _ in module.hooks(*words.ENDING_HOOKS)}
@@ -167,7 +165,7 @@ def set_by_hooks_alone(tests: list[Module]) -> set[object]:
         for target, value in module.assignments:
             known = by_hooks if module.function(target) in starting else by_others
             if not isinstance(value, ast.Constant) or value.value is not None:
-                known.add(shared_name(module, target))
+                known.add(shared_word(module, target))
         for mapping in module.nodes(ast.Dict):
             by_others |= {*map(module.value, mapping.keys)}
         for kind in (ast.Attribute, ast.Name, ast.Constant):
@@ -179,17 +177,15 @@ def set_by_hooks_alone(tests: list[Module]) -> set[object]:
     return (by_hooks - by_others) & read
 
 
-def shared_name(module: Module, node: ast.expr) -> str:
+def shared_word(module: Module, node: ast.expr) -> object:
     """An attribute, a key, or a name of the module."""
     match node:
-        case ast.Attribute(attr=name):
-            return name
-        case ast.Subscript(slice=ast.Constant(value=str(name))):
-            return name
-        case ast.Name(id=name):
-            if any(module.function(one) is None for one in module.bindings(node)):
-                return name
-    return ""
+        case ast.Attribute(attr=word) | ast.Subscript(slice=ast.Constant(value=word)):
+            return word
+        case ast.Name(id=word):
+            scopes = map(module.function, module.bindings(node))
+            return word if None in scopes else None
+    return None
 
 
 @rule("QP820 form-in-data error", on=ast.Call)
