@@ -442,20 +442,6 @@ def test_files_that_are_none_do_no_harm(write: Write, run: Run) -> None:
 def test_a_folder_that_cannot_be_listed_is_reported(
     write: Write, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write({"chat.py": WEBSOCKET})
-
-    def refuse(folder: str) -> None:
-        raise PermissionError(13, "Permission denied", folder)
-
-    monkeypatch.setattr(os, "scandir", refuse)
-    status, output = run(".")
-    assert status == 2
-    assert output.startswith(".:1:1: not checked: Permission denied\n")
-
-
-def test_a_folder_that_cannot_be_listed_is_reported(
-    write: Write, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
     write({"chat.py": WEBSOCKET, "locked/chat.py": WEBSOCKET})
     scandir = os.scandir
 
