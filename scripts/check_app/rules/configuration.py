@@ -23,11 +23,12 @@ UPPER_CASE = re.compile(r"^ +(self\.|def )?[A-Z][A-Z0-9_]*[ ,:(]|setattr", re.M)
 def served(module: Module, *keys: str) -> Iterator[Setting]:
     """What production gets: not under a name for tests or an `if`, nor set twice."""
     found = []
-    for one in module.configured if not module.is_test else []:
+    settings = [one for one in module.configured if one.key.upper() in keys]
+    for one in settings if not module.is_test else []:
         names = [getattr(outer, "name", None) for outer in module.ancestors(one.target)]
         is_handed_on = f".{one.key}".lower() in ast.unparse(one.value).lower()
         is_for_tests = FOR_TESTS.search(" ".join(filter(None, names)))
-        if one.key.upper() in keys and not is_handed_on and not is_for_tests:
+        if not is_handed_on and not is_for_tests:
             found.append(one)
     known = [one.key.upper() for one in found]
     for one in found:

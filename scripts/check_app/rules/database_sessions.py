@@ -177,9 +177,9 @@ def sync_session_in_async(module: Module, node: ast.Call) -> Found:
           with Session(engine):  # here
               return threading.current_thread().name
     """
-    is_sync = not isinstance(module.within(node, ast.stmt), ast.AsyncWith)
-    kind = module.kind(node)
-    if kind == "sqlalchemy.orm.Session" and is_sync and module.runs_in_loop(node):
+    is_session = module.kind(node) == "sqlalchemy.orm.Session"
+    waits = is_session and isinstance(module.within(node, ast.stmt), ast.AsyncWith)
+    if is_session and not waits and module.runs_in_loop(node):
         yield node, ""
 
 

@@ -296,9 +296,9 @@ def validation_error(module: Module, node: ast.Module | ast.ExceptHandler) -> Fo
         is_late = VALIDATES_WITH in names and module.caught(node) <= PYDANTIC_ERRORS
         if is_late and not any(map(MAKES_MODEL.search, lines)):
             yield node, "a view"
-    elif module.imports_any("quart_schema") and not VALIDATES.search(module.text):
-        handlers = module.error_handlers
-        for one in handlers:
+    elif handlers := module.error_handlers:
+        foreign = VALIDATES.search(module.text) or "quart_schema" not in module.imported
+        for one in handlers if not foreign else ():
             beside = {other.kind for other in handlers if one.may_share_app(other)}
             if one.kind in PYDANTIC_ERRORS and SCHEMA_ERROR not in beside:
                 yield one.place, "the app"
