@@ -68,14 +68,13 @@ class Kinds(Scopes):
 
     def kind(self, node: ast.AST | None) -> str:
         """The dotted name of the class of a value, or an empty string."""
-        if node is None:
-            return ""
-        if node not in self._kinds:
+        kind = self._kinds.get(node)
+        if kind is None:
             self._kinds[node] = ""
-            self._kinds[node] = self._kind(node)
-        return self._kinds[node]
+            kind = self._kinds[node] = self._kind(node)
+        return kind
 
-    def _kind(self, node: ast.AST) -> str:
+    def _kind(self, node: ast.AST | None) -> str:
         match node:
             case ast.Await(value=value):
                 return self.kind(value)

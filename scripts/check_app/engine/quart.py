@@ -309,7 +309,8 @@ class Module(Kinds):
         hooks = self.hooks(*words.STARTING_HOOKS, *words.ENDING_HOOKS)
         alone: set[ast.AST | None] = {function for function, _ in hooks}
         for function in self.functions:
-            if any(mentions(one, "command") for one in function.decorator_list):
+            makers = [getattr(one, "func", one) for one in function.decorator_list]
+            if "command" in {getattr(maker, "attr", "") for maker in makers}:
                 alone.add(function)
         uses = {one: [*self.uses(one)] for one in self.nodes(ast.AsyncFunctionDef)}
         while (

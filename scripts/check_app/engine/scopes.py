@@ -72,7 +72,7 @@ class Scopes:
         self._scopes: dict[ast.AST, Scope] = {}
         self._nodes: dict[type[ast.AST], list[ast.AST]] = defaultdict(list)
         self._names: dict[ast.AST | None, str] = {}
-        self._kinds: dict[ast.AST, str] = {}
+        self._kinds: dict[ast.AST | None, str] = {}
         tree = ast.parse(text)
         self.imports = outer_imports(tree)
         if "quart" in text:
@@ -122,6 +122,7 @@ class Scopes:
                 scope.bind(name, node)
             case ast.alias(name=name, asname=asname):
                 scope.bind(asname or name.partition(".")[0], node)
+                self._names[node] = self._imported_name(node)
             case ast.Global(names=names) | ast.Nonlocal(names=names):
                 *outer, outermost = scope.outward()
                 for name in names:
@@ -256,13 +257,15 @@ class Scopes:
 
     def name(self, node: ast.AST | None) -> str:
         """The dotted name of an import or builtin, or an empty string."""
-        if node not in self._names:
-            self._names[node] = ""
+        name = self._names.get(node)
+        if name is None:
+            name = self._names[node] = ""
             if isinstance(node, ast.Name):
-                self._names[node] = self._name(node)
+                name = self._name(node)
             elif isinstance(node, ast.Attribute) and (owner := self.name(node.value)):
-                self._names[node] = canonical(f"{owner}.{node.attr}")
-        return self._names[node]
+                name = canonical(f"{owner}.{node.attr}")
+            self._names[node] = name
+        return name
 
     def _name(self, node: ast.Name) -> str:
         if bindings := self.bindings(node):
@@ -273,14 +276,18 @@ class Scopes:
         return f"quart.{node.id}" if "quart.*" in self.imported else ""
 
     def _bound_name(self, binding: ast.AST) -> str:
-        match binding, self.parent(binding):
-            case ast.alias(name=name, asname=asname), ast.Import():
-                return name if asname else name.partition(".")[0]
-            case ast.alias(name=name), ast.ImportFrom(module=module, level=level):
-                return canonical(f"{'.' * level}{module or ''}.{name}")
-            case ast.Name(), ast.Assign(targets=[target], value=value):
-                return self.name(value) if target is binding else ""
+        match self.parent(binding):
+            case ast.Import() | ast.ImportFrom():
+                return self._names[binding]
+            case ast.Assign(targets=[target], value=value) if target is binding:
+                return self.name(value)
         return ""
+
+    def _imported_name(self, alias: ast.alias) -> str:
+        match self.parent(alias):
+            case ast.ImportFrom(module=module, level=level):
+                return canonical(f"{'.' * level}{module or ''}.{alias.name}")
+        return alias.name if alias.asname else alias.name.partition(".")[0]
 
     def uses(self, bound: ast.Name | Function) -> Iterator[ast.Name]:
         """Where a name that is bound, or that of a function, is read."""

@@ -177,10 +177,10 @@ def sync_session_in_async(module: Module, node: ast.Call) -> Found:
           with Session(engine):  # here
               return threading.current_thread().name
     """
-    is_session = module.kind(node) == "sqlalchemy.orm.Session"
-    waits = is_session and isinstance(module.within(node, ast.stmt), ast.AsyncWith)
-    if is_session and not waits and module.runs_in_loop(node):
-        yield node, ""
+    if module.runs_in_loop(node) and module.kind(node) == "sqlalchemy.orm.Session":
+        line = module.within(node, ast.stmt)
+        if not isinstance(line, ast.AsyncWith):
+            yield node, ""
 
 
 @rule("QP413 expiring-sessions error", on=ast.AsyncFunctionDef)

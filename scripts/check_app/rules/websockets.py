@@ -110,9 +110,8 @@ def swallowed_cancellation(module: Module, node: ast.ExceptHandler) -> Found:
         handlers, outer = module.websocket_handlers, module.function(function)
         in_all = "builtins.BaseException" in caught and not tried & RECEIVING
         serves = {function, outer} & (module.views | handlers)
-        waits = contains(module.parent(node) or node, ast.Await)
-        bare = node.type is None and serves and waits
-        ends = bare or (by_name and function in handlers)
+        bare = node.type is None and contains(module.parent(node) or node, ast.Await)
+        ends = (bare and serves) or (by_name and function in handlers)
         ends = ends and not contains(node, ast.Raise)
         ends = ends or bool(tried and serves and (by_name or in_all))
         if ends and not mentions(function, "cancel"):
