@@ -91,13 +91,13 @@ def wanted(
     configuration: Configuration, chosen: Sequence[str], ignore: Sequence[str]
 ) -> Callable[[str, str], bool]:
     """What the command line says comes before what the project says."""
-    ignored_in = cache(configuration.ignored_in)
+    on = tuple(chosen)
 
-    def is_wanted(code: str, path: str) -> bool:
-        off = (*ignore, *configuration.ignore, *ignored_in(path))
-        return code.startswith(tuple(chosen)) and not code.startswith(off)
+    @cache
+    def off(path: str) -> tuple[str, ...]:
+        return *ignore, *configuration.ignore, *configuration.ignored_in(path)
 
-    return is_wanted
+    return lambda code, path: code.startswith(on) and not code.startswith(off(path))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

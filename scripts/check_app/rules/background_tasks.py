@@ -84,7 +84,7 @@ def proxy_in_thread(module: Module, node: ast.Call) -> Found:
     yield from lost(module, work(module, node, *THREADS), PROXIES)
 
 
-@rule("QP110 stream-without-context error", on=ast.Call)
+@rule("QP110 stream-without-context error", on=ast.Call, word="yield")
 def stream_without_context(module: Module, node: ast.Call) -> Found:
     """`{}` is gone when this generator runs, after the view and its 200; pass the value
 

@@ -162,7 +162,7 @@ def metadata_on_async_engine(module: Module, node: ast.Call) -> Found:
                 yield node, attr
 
 
-@rule("QP410 sync-session-in-async warning", on=ast.Call)
+@rule("QP410 sync-session-in-async warning", on=ast.Call, word="sqlalchemy")
 def sync_session_in_async(module: Module, node: ast.Call) -> Found:
     """a sync session in `async def` blocks the loop; use AsyncSession, or plain `def`
 
@@ -183,7 +183,7 @@ def sync_session_in_async(module: Module, node: ast.Call) -> Found:
             yield node, ""
 
 
-@rule("QP413 expiring-sessions error", on=ast.AsyncFunctionDef)
+@rule("QP413 expiring-sessions error", on=ast.AsyncFunctionDef, word="sessionmaker")
 def expiring_sessions(module: Module, node: ast.AsyncFunctionDef) -> Found:
     """`{}` is expired by `commit()` (MissingGreenlet); pass expire_on_commit=False
 

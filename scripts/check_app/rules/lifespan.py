@@ -39,7 +39,7 @@ def serving_hook_yield(module: Module, node: ast.Module) -> Found:
             yield function, "not a line of this runs"
 
 
-@rule("QP809 serving-hook-on-blueprint error", on=ast.Attribute)
+@rule("QP809 serving-hook-on-blueprint error", on=ast.Attribute, word="_serving")
 def serving_hook_on_blueprint(module: Module, node: ast.Attribute) -> Found:
     """a blueprint has no `{}` (AttributeError); its hooks have `_app_` in the name
 

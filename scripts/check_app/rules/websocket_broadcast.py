@@ -73,7 +73,7 @@ def broadcast_over_live_collection(module: Module, node: ast.For) -> Found:
         yield node, ast.unparse(node.iter)
 
 
-@rule("QP307 unbounded-client-queue note", on=ast.Call)
+@rule("QP307 unbounded-client-queue note", on=ast.Call, word="Queue")
 def unbounded_client_queue(module: Module, node: ast.Call) -> Found:
     """a client that stops reading fills this until memory is gone; give it `maxsize`
 
