@@ -106,7 +106,6 @@ NOT_VISIBLE = {  # what the code alone does not show
         "config_at_import": "when the function is called",
         "context_around_yield": NO_RULE,
         "context_inside_a_view": NO_RULE,
-        "copied_context": NO_RULE,
         "copied_twice": NO_RULE,
         "link_to_the_clients_host": "which hosts the proxy lets through",
         "links_by_server_name": NO_RULE,

@@ -192,6 +192,25 @@ class Jobs:
         asyncio.create_task
         async with asyncio.TaskGroup() as group:
             group.create_task(work())
+## copied contexts
+from quart import copy_current_request_context, copy_current_websocket_context
+
+@app.get("/a")
+async def one():
+    @copy_current_request_context
+    async def first():
+        return g.user  # QP203
+
+    @copy_current_request_context
+    async def second():
+        g.user = "a"
+        return g.user, request.path
+
+    @copy_current_websocket_context
+    async def third():
+        return g.user
+
+    return await first(), await second(), await third()
 ## tasks that serve
 from asyncio import create_task
 

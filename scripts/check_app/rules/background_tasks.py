@@ -9,6 +9,7 @@ from ..engine.rule import Found, rule
 REQUEST_PROXIES = {"quart.request", "quart.session", "quart.websocket"}
 PROXIES = {*REQUEST_PROXIES, "quart.current_app", "quart.g"}
 G_METHODS = {f"quart.g.{name}" for name in ("get", "pop", "setdefault")}
+COPIES = "quart.copy_current_request_context"
 SENDING = ("Response", "make_response", "response_class")
 TASK = "add_background_task"
 THREADS = {  # at which place, and by which name, they take a function
@@ -49,11 +50,13 @@ def lost(module: Module, function: ast.AST | None, gone: set[str], *own: str) ->
             return
 
 
-@rule("QP203 proxy-in-background-task error", on=ast.Call, word=TASK)
-def proxy_in_background_task(module: Module, node: ast.Call) -> Found:
-    """`{}` is not there in a background task (on 0.22 a stale one); pass it the values
+@rule("QP203 proxy-in-background-task error", on=(ast.Call, ast.AsyncFunctionDef))
+def proxy_in_background_task(
+    module: Module, node: ast.Call | ast.AsyncFunctionDef
+) -> Found:
+    """`{}` is not there in a task or copied context (or stale on 0.22); pass the value
 
-    The task runs in an app context of its own, after the request may have ended.
+    A task has an app context of its own; a copied context has no `g` on 0.23.
 
     runs: [await post("/members"), await app.shutdown(), len(logged())][2] -> 1
 
@@ -64,7 +67,10 @@ def proxy_in_background_task(module: Module, node: ast.Call) -> Found:
     +     app.add_background_task(print, g.user)
           return "", 202
     """
-    yield from lost(module, work(module, node, TASK), REQUEST_PROXIES, "quart.g.")
+    if isinstance(node, ast.Call):
+        yield from lost(module, work(module, node, TASK), REQUEST_PROXIES, "quart.g.")
+    elif COPIES in {module.decorator_name(one) for one in node.decorator_list}:
+        yield from lost(module, node, set(), "quart.g.")
 
 
 @rule("QP206 proxy-in-thread error", on=ast.Call)
