@@ -1,7 +1,8 @@
-"""Databases for the tests: a SQLite file, and a PostgreSQL that the tests start."""
+"""Databases for the tests, and what tests in one process leave as it was."""
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,3 +47,13 @@ def database_url(request: pytest.FixtureRequest) -> str:
     fixture = {"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param]
     url: str = request.getfixturevalue(fixture)
     return url
+
+
+@pytest.fixture
+def signal_handlers() -> Iterator[None]:
+    """Launchers in this process set handlers: put back what was there."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

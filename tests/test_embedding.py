@@ -44,17 +44,8 @@ from tests.support.serving import until
 from tests.support.shell import run as shell
 from tests.support.websocket_client import connected, hear
 
+pytestmark = pytest.mark.usefixtures("signal_handlers")
 KEYS = ["k" * 32]
-
-
-@pytest.fixture(autouse=True)
-def signal_handlers() -> Iterator[None]:
-    """Launchers in this process set handlers: put back what was there."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 class Bot(Parrot):

@@ -7,7 +7,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 
 import pytest
@@ -23,21 +23,12 @@ from examples.serving import closing_event, create_app, run, serve_until_closed
 from tests.support.raw_client import raw_client
 from tests.support.server import ROOT, Server, hypercorn, running, start
 
+pytestmark = pytest.mark.usefixtures("signal_handlers")
 BUSY = "tests.support.busy_service"
 BEAT = b"event: beat\ndata:\n\n"
 END = b"event: end\ndata:\n\n"
 CUT = re.compile(r"cut \d requests and websockets after \S+ s")
 STILL = "something still runs"
-
-
-@pytest.fixture(autouse=True)
-def signal_handlers() -> Iterator[None]:
-    """Launchers in this process set handlers: put back what was there."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 async def send(

@@ -173,7 +173,7 @@ app.run(debug=True, host=host)
 app.run(debug=True, host="localhost")
 app.run(debug=True, host="127.0.0.1")
 app.run(debug=True, host="::1")
-app.run(debug=True, host="unix:/tmp/a")
+app.run(debug=True, host="unix:app.sock")
 ## an environment file in the factory
 from dotenv import load_dotenv
 

@@ -6,6 +6,8 @@ from typing import Any, cast
 
 from quart import Quart
 
+from tests.support.scope import asgi_scope
+
 SECONDS = 20
 
 
@@ -37,22 +39,7 @@ async def http_call(
         if not event["more_body"]:
             client.put_nowait({"type": "http.disconnect"})
 
-    scope: Any = {
-        "type": "http",
-        "asgi": {"spec_version": "2.3", "version": "3.0"},
-        "scheme": "http",
-        "http_version": "1.1",
-        "method": method,
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [
-            (name.lower().encode(), value.encode())
-            for name, value in (headers or {}).items()
-        ],
-        "extensions": {},
-    }
+    scope = asgi_scope("http", path, headers, method=method)
     async with asyncio.timeout(SECONDS):
         await cast(Any, app)(scope, client.get, send)
     return sent

@@ -13,6 +13,8 @@ from quart.testing import WebsocketResponseError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin
 
+from tests.support.scope import asgi_scope
+
 SECONDS = 20
 
 
@@ -96,22 +98,7 @@ async def leave_while_sending(
             sending.set()
             await go_on.wait()
 
-    scope: Any = {
-        "type": "websocket",
-        "asgi": {"spec_version": "2.3", "version": "3.0"},
-        "scheme": "ws",
-        "http_version": "1.1",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [
-            (name.lower().encode(), value.encode())
-            for name, value in (headers or {}).items()
-        ],
-        "subprotocols": [],
-        "extensions": {},
-    }
+    scope = asgi_scope("websocket", path, headers, subprotocols=[])
     connection = asyncio.create_task(cast(Any, app)(scope, events.get, send))
     await asyncio.wait_for(sending.wait(), SECONDS)
     await asyncio.sleep(0.01)
