@@ -185,7 +185,7 @@ class Jobs:
         asyncio.create_task(work())  # QP714
         asyncio.get_running_loop().create_task(work())  # QP714
         self.bot.loop.create_task(work())  # QP714
-        self.bot.loop.create_task(bot.run_task())  # QP714
+        self.bot.loop.create_task(bot.run_task())
         self.task = asyncio.create_task(work())
         self.tasks.add(asyncio.create_task(work()))
         await asyncio.create_task(work())
@@ -211,19 +211,6 @@ async def one():
         return g.user
 
     return await first(), await second(), await third()
-## tasks that serve
-from asyncio import create_task
-
-async def one(bot, group):
-    asyncio.create_task(app.run_task())  # QP822
-    asyncio.ensure_future(app.run_task("0.0.0.0", 80))  # QP822
-    create_task(app.run_task())  # QP822
-    bot.loop.create_task(app.run_task())  # QP822
-    asyncio.get_event_loop().create_task(app.run_task())  # QP822
-    group.create_task(app.run_task())
-    serving = asyncio.create_task(app.run_task())
-    asyncio.create_task(app.startup())  # QP714
-    await asyncio.gather(app.run_task(), bot.start())
 ## tasks of tests
 import pytest
 

@@ -280,6 +280,14 @@ class Module(Kinds):
                         return True
         return self.calls_one_of(call, words.BLOCKING)
 
+    def lost_task(self, node: ast.Expr) -> ast.expr | None:
+        """What runs as a task that nobody keeps."""
+        match node.value:
+            case ast.Call(func=func, args=[task, *_]):
+                if words.CREATES_TASK.search(self.name(func) or ast.unparse(func)):
+                    return task
+        return None
+
     def runs_in_loop(self, node: ast.AST) -> bool:
         """While it runs, nobody is served: in an `async def`, or in a plain function
         that one calls. Not in tests, scripts, commands and serving hooks."""

@@ -127,3 +127,4 @@ FROM_APP = {
     "test_request_context": "quart.RequestContext",
     "websocket_context": "quart.WebsocketContext",
 }
+CREATES_TASK = re.compile(r"(^asyncio|loop(\(\))?)\.(create_task|ensure_future)$")

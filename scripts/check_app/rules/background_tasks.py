@@ -1,7 +1,6 @@
 """Background tasks, threads and streams, and what holds up the event loop."""
 
 import ast
-import re
 
 from ..engine.quart import Module, argument, mentions
 from ..engine.rule import Found, rule
@@ -19,7 +18,6 @@ THREADS = {  # at which place, and by which name, they take a function
     "threading.Timer": (1, "function"),
 }
 TAKES_FUNCTION = {**THREADS, TASK: (0, "func")}
-CREATES_TASK = re.compile(r"(^asyncio|loop(\(\))?)\.(create_task|ensure_future)$")
 
 
 def work(module: Module, call: ast.Call, *takers: str) -> ast.AST | None:
@@ -152,48 +150,8 @@ def bare_create_task(module: Module, node: ast.Expr) -> Found:
     -     asyncio.create_task(send_mail("ada@example.com"))
     +     app.add_background_task(send_mail, "ada@example.com")
     """
-    task = started(module, node)
-    if task and not runs_app(module, task) and not module.is_test:
-        yield node, ""
-
-
-def started(module: Module, node: ast.Expr) -> ast.expr | None:
-    """What runs as a task that nobody keeps."""
-    match node.value:
-        case ast.Call(func=func, args=[task, *_]):
-            if CREATES_TASK.search(module.name(func) or ast.unparse(func)):
-                return task
-    return None
-
-
-def runs_app(module: Module, node: ast.AST | None) -> bool:
-    match node:
-        case ast.Call(func=ast.Attribute(value=app, attr="run_task")):
-            return module.is_app(app)
-    return False
-
-
-@rule("QP822 app-run-task-on-foreign-loop warning", on=ast.Expr)
-def app_run_task_on_foreign_loop(module: Module, node: ast.Expr) -> Found:
-    """its failure goes unseen, and it takes the signals; run the bot in `while_serving`
-
-    SIGINT and SIGTERM end the web page only; the process runs on.
-
-    runs: (await asyncio.gather(main(), return_exceptions=True))[0] -> None
-
-      async def bot():
-          await asyncio.sleep(0.1)
-    + @app.while_serving
-    + async def run_bot():
-    +     task = asyncio.create_task(bot())
-    +     yield
-    +     task.cancel()
-      async def main():
-    -     asyncio.create_task(app.run_task("fd://9999"))  # not open
-    -     await bot()
-    +     await app.run_task("fd://9999")
-    """
-    if runs_app(module, started(module, node)):
+    task = module.lost_task(node)
+    if task and not mentions(task, "run_task") and not module.is_test:
         yield node, ""
 
 

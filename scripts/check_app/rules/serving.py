@@ -1,12 +1,11 @@
-"""Loops, servers, proxies, streams and the commands that start an app."""
+"""Servers, proxies and the commands that start an app."""
 
 import ast
 import re
 
 from ..engine.deployment import Line, TextFile
-from ..engine.quart import Module, contains, mentions
+from ..engine.quart import Module, mentions
 from ..engine.rule import Found, rule
-from ..engine.scopes import FUNCTIONS, Function
 
 WSGI = {
     "asgiref.wsgi": "WsgiToAsgi",
@@ -14,9 +13,6 @@ WSGI = {
     "werkzeug.middleware.proxy_fix": "ProxyFix",
     "werkzeug.serving": "make_server run_simple",
 }
-EVENT_STREAM = re.compile(r"type['\"\]]* ?[:=,] ?['\"]text/event-stream", re.I)
-TOKENS = re.compile(r"(completions|messages|responses)\.(stream|create\(.*stream=T)")
-WITHOUT_END = re.compile(r"True|1|not .*\.is_set\(\)")
 AROUND_ITSELF = re.compile(r"(\w+) = [\w.]*Middleware\(\1\b")
 HYPERCORN = r"\bhypercorn .*\w:(build|create|get|make)_app(?![\w(\\])"
 OTHER_WORKER = r" (-k|--worker-class|-c|--config)\b(?! ?=? ?(sync|gthread|gevent))"
@@ -33,28 +29,6 @@ EXCUSES = {  # what in the files of the project makes it right
     GUNICORN: r"worker_class|a2wsgi|GUNICORN_CMD",
     FLASK_ENV: r"\$.?(QUART|FLASK)_E|quart_env|['\"](QUART_(ENV)?|FLASK_ENV|ENV)['\"]",
 }
-SENDING = ("Response", "make_response", "response_class")
-
-
-@rule("QP704 loop-in-loop error", on=ast.Call)
-def loop_in_loop(module: Module, node: ast.Call) -> Found:
-    """`{}` starts a loop in a loop, a RuntimeError; await the work, or `run_task()`
-
-    A thread runs one event loop at a time.
-
-    runs: wait() -> RuntimeError
-
-      async def wait():
-    -     asyncio.run(asyncio.sleep(0))
-    +     await asyncio.sleep(0)
-    """
-    starts = module.name(node.func) == "asyncio.run"
-    match node.func:
-        case ast.Attribute(value=owner, attr="run" | "run_until_complete" as attr):
-            starts |= attr != "run" or module.is_app(owner)
-    inside = isinstance(module.function(node), ast.AsyncFunctionDef)
-    if starts and inside and not module.imports_any("nest_asyncio"):
-        yield node, ast.unparse(node.func)
 
 
 @rule("QP810 wsgi error", on=(ast.Attribute, ast.Call))
@@ -79,51 +53,6 @@ def wsgi(module: Module, node: ast.Attribute | ast.Call) -> Found:
             wrong = False
     if wrong:
         yield node, ast.unparse(getattr(node, "func", node))
-
-
-@rule("QP109 stream-timeout warning", on=(ast.Call, ast.Constant))
-def stream_timeout(module: Module, node: ast.Call | ast.Constant) -> Found:
-    r"""RESPONSE_TIMEOUT: at 60 s 0.22 cuts it, 0.23 hangs; `response.timeout = None`
-
-    Event streams, tokens of a model and loops without end, whatever their type.
-
-    runs: 0.22: [app.config.update(RESPONSE_TIMEOUT=0.1), await (await
-    get("/news")).get_data()][1] -> b''
-
-      async def news():
-          await asyncio.sleep(0.5)
-          yield "data: 1\n\n"
-      @app.get("/news")
-      async def stream_news():
-          response = Response(news(), mimetype="text/event-stream")  # here
-    +     response.timeout = None
-          return response
-    """
-    function, outer = module.function(node), module.parent(node) or node
-    if isinstance(node, ast.Call):
-        lasts = is_endless(module, module.local_function(node.func))
-        direct = isinstance(outer, ast.Return | ast.Tuple)
-        lasts = lasts and (direct or mentions(outer, *SENDING))
-    else:
-        event_stream = "text/event-stream" in str(node.value)
-        lasts = event_stream and bool(EVENT_STREAM.search(ast.unparse(outer)))
-    if lasts and isinstance(function, FUNCTIONS):
-        makers = {function, *map(module.function, module.uses(function))}
-        code = " ".join(ast.unparse(one) for one in makers if one)
-        limited = ".timeout = " in code or "RESPONSE_TIMEOUT" in module.settings
-        twice = isinstance(node, ast.Call) and EVENT_STREAM.search(code)
-        if not (limited or twice or makers.isdisjoint(module.views)):
-            yield node, ""
-
-
-def is_endless(module: Module, made: Function | None) -> bool:
-    """A generator with a loop without end, or of the tokens of a model."""
-    if made is None or not module.yields(made):
-        return False
-    loops = [one for one in module.body(made) if isinstance(one, ast.While)]
-    ways_on = [one.test for one in loops if not contains(one, ast.Break, ast.Return)]
-    streams_tokens = bool(TOKENS.search(ast.unparse(made)))
-    return streams_tokens or any(map(WITHOUT_END.fullmatch, map(ast.unparse, ways_on)))
 
 
 @rule("QP821 proxy-fix-around-app error", on=ast.Assign, word="Middleware")
