@@ -1,15 +1,26 @@
 """Databases for the tests, and what tests in one process leave as it was."""
 
-import os
+import gc
 import secrets
 import signal
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
+import httpcore2
 import pytest
 
+from tests.support import postgres as postgres_support
+from tests.support import redis as redis_support
 from tests.support.logs import logging_as_before
-from tests.support.postgres import MISSING, Postgres, find, postgres
+from tests.support.machine import missing
+from tests.support.postgres import Postgres, postgres
+from tests.support.redis import RedisServer, redis
+
+
+def pytest_collection_finish() -> None:
+    """What stays for all tests is no garbage of any of them."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -19,15 +30,38 @@ def logging_of_its_own() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_ssl_context() -> Iterator[None]:
+    """Each client of its own would read all certificates of the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        context = cache(httpcore2.default_ssl_context)
+        patch.setattr(httpcore2, "default_ssl_context", context)
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
     """One server for all tests of a worker; who stops it starts it again."""
-    if find("postgres") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
+    if postgres_support.find("postgres") is None:
+        missing(postgres_support.MISSING)
     with postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One server for all tests of a worker; who stops it starts it again."""
+    if redis_support.find() is None:
+        missing(redis_support.MISSING)
+    with redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """An empty Redis."""
+    redis_server.empty()
+    return redis_server.url
 
 
 @pytest.fixture

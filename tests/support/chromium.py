@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-import pytest
+from tests.support.machine import missing
 
 MISSING = "Chromium is not installed (Debian: chromium)"
 OPTIONS = (
@@ -27,11 +27,7 @@ def find_chromium() -> str:
     """Its path; without it the test is skipped, and fails where CI is true."""
     names = ("chromium", "chromium-browser", "google-chrome")
     found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(MISSING)
-        pytest.skip(MISSING)
-    return found
+    return found or missing(MISSING)
 
 
 @asynccontextmanager

@@ -19,7 +19,8 @@ def logging_as_before() -> Iterator[None]:
         yield
     finally:
         for one, level, handlers, filters, propagate, disabled in states:
-            one.setLevel(level)
+            if one.level != level:  # to set it empties the cache of every logger
+                one.setLevel(level)
             one.handlers[:], one.filters[:] = handlers, filters
             one.propagate, one.disabled = propagate, disabled
         for name in set(manager.loggerDict) - known:

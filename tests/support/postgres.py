@@ -3,13 +3,14 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.support.machine import free_port
 
 DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 SEARCH = os.pathsep.join([os.environ.get("PATH", ""), *map(str, DEBIAN)])
@@ -26,9 +27,7 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.user = "nobody" if os.getuid() == 0 else None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     def url_of(self, database: str, user: str = "tests") -> str:

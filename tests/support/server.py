@@ -60,7 +60,7 @@ class Server:
         """Wait for the process to end by itself; TimeoutError when it does not."""
         async with asyncio.timeout(seconds):
             code = await self.process.wait()
-            await self._reader
+            await asyncio.shield(self._reader)
         return code
 
     async def stop(self, seconds: float = 10) -> int:

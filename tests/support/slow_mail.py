@@ -1,7 +1,9 @@
 """Servers whose background work is under way when SIGTERM comes."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from quart import Quart
 
@@ -9,18 +11,26 @@ from examples.background_tasks import create_app
 from examples.dont import background_tasks as dont
 
 
-async def send_mail(address: str, text: str) -> None:
-    print("mail started", flush=True)
-    await asyncio.sleep(1)
-    print("mail sent", flush=True)
+def mail_that_takes(seconds: float) -> Callable[[str, str], Coroutine[Any, Any, None]]:
+    async def send_mail(address: str, text: str) -> None:
+        print("mail started", flush=True)
+        await asyncio.sleep(seconds)
+        print("mail sent", flush=True)
+
+    return send_mail
 
 
 def right() -> Quart:
-    return create_app(send_mail)
+    return create_app(mail_that_takes(1))
+
+
+def slower() -> Quart:
+    return create_app(mail_that_takes(60))
 
 
 def wrong() -> Quart:
-    return dont.bare_create_task(send_mail)
+    """It takes less time than Quart would give a background task."""
+    return dont.bare_create_task(mail_that_takes(4))
 
 
 def held_by_a_thread(pipe: Path) -> str:
