@@ -12,6 +12,10 @@ its package. Ruff, where it is installed, adds its rules for async code.
 An error fails or lies, a warning loses data, leaks, hangs or blocks, a note hardens.
 A rule that fires more than five times is one line with a count; --json lists all.
 
+--from-flask reads Flask code as though it imported Quart and lists what has to change:
+first what fails at import, then at the start, in a request, and what changes unseen.
+The other rules have their turn when the code imports Quart.
+
 [tool.quart-patterns] in the pyproject.toml of the first PATH, or above it:
     select = ["QP"]      ignore = ["QP505"]      exclude = ["migrations"]
     per-file-ignores = {"tests/*" = ["QP4"]}
@@ -23,7 +27,7 @@ so, and the status does not change.
 --json prints one object:
     schema     2
     findings   [{severity, path, line, column, id, message, page, source}], the worst
-               first; source is "check_app" or "ruff"
+               first; source is "check_app" or "ruff"; with --from-flask also phase
     counts     {id: number} of all findings
     not_shown  how many findings --limit keeps back
     files      {checked, in_app, unread}
@@ -41,12 +45,16 @@ from pathlib import Path
 
 from . import rules
 from .engine.configuration import Configuration, Unusable
+from .engine.flask import FlaskModule
 from .engine.project import Project
+from .engine.quart import Module
 from .engine.report import as_json, as_text, explain, report_on, table
 from .engine.ruff_bridge import PAGES
 from .engine.rule import RULES
 
 __all__ = ["main", "rules"]
+
+LINES = 100
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,7 +75,8 @@ def parser() -> argparse.ArgumentParser:
         help="leave out files and folders of this name, as .venv, build and the like "
         "always are unless they are a PATH",
     )
-    add("--limit", type=int, default=100, help="lines to show (100; 0: all)")
+    add("--from-flask", action="store_true", help="what a move to Quart changes")
+    add("--limit", type=int, help="lines to show (100, with --json all; 0: all)")
     add("--json", action="store_true", help="print JSON, see above")
     add("--explain", choices=sorted(RULES), metavar="ID", help="wrong, right and why")
     add("--rules", action="store_true", help="print all rules as markdown tables")
@@ -116,14 +125,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Unusable as error:
         usage.error(str(error))
     chosen = given.select or configuration.select or [""]
-    project = Project(given.paths, [*given.exclude, *configuration.exclude])
+    kind = FlaskModule if given.from_flask else Module
+    project = Project(given.paths, [*given.exclude, *configuration.exclude], kind=kind)
+    with_ruff = not given.from_flask and any(known(word, PAGES) for word in chosen)
     report = report_on(
-        project,
-        wanted(configuration, chosen, given.ignore),
-        with_ruff=any(known(word, PAGES) for word in chosen),
+        project, wanted(configuration, chosen, given.ignore), with_ruff=with_ruff
     )
-    limit = given.limit if given.limit > 0 else sys.maxsize
-    sys.stdout.write((as_json if given.json else as_text)(report, limit))
+    show, lines = (as_json, 0) if given.json else (as_text, LINES)
+    limit = lines if given.limit is None else given.limit
+    sys.stdout.write(show(report, limit if limit > 0 else sys.maxsize))
     if not report.checked:
         names = ", ".join(map(str, given.paths))
         print(f"no Python file under {names}: is the PATH right?", file=sys.stderr)

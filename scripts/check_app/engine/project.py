@@ -3,7 +3,6 @@
 import os
 import re
 import stat
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -15,6 +14,7 @@ from platform import python_version
 from typing import NamedTuple, TypeVar
 
 from .deployment import STARTS_APP, TextFile
+from .flask import FlaskModule, turn
 from .quart import Module
 from .words import SETTINGS
 
@@ -27,7 +27,7 @@ EXCLUDED = (
     ".venv __pycache__ build dist node_modules site-packages venv"
 )
 PROJECT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
-BUILDS_APP = re.compile(r"\b(Quart|Blueprint)\s*[()]")
+BUILDS_APP = re.compile(r"\b(Quart|Flask|Blueprint)\s*[()]")
 PYTEST_FILES = (
     "pytest.toml .pytest.toml pytest.ini .pytest.ini pyproject.toml tox.ini setup.cfg"
 )
@@ -50,14 +50,22 @@ class Unread(NamedTuple):
 class Project:
     """`modules` and `texts` are to be judged; what stands around only explains them."""
 
-    def __init__(self, paths: Iterable[Path], exclude: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        paths: Iterable[Path],
+        exclude: Iterable[str] = (),
+        *,
+        kind: type[Module] = Module,
+    ) -> None:
+        """`kind` is FlaskModule where a Flask code base is to become Quart's."""
         roots, excluded = [*paths], {*EXCLUDED.split(), *exclude}
+        self.reads_flask = kind.reads_flask
         self.unread: list[Unread] = []
         code, starters = split(find(roots, excluded, self.unread))
         around, _ = split(find(surroundings(roots), excluded, []))
         others = ((real, around[real]) for real in around if real not in code)
-        self.modules = [*opened(Module, code.items(), self.unread)]
-        modules = [*opened(Module, islice(others, MAX_CONTEXT), []), *self.modules]
+        self.modules = [*opened(kind, code.items(), self.unread)]
+        modules = [*opened(kind, islice(others, MAX_CONTEXT), []), *self.modules]
         texts = [*opened(TextFile, starters.items(), [])]
 
         self._project = cache(lambda folder: project_folder(folder, roots))
@@ -78,6 +86,7 @@ class Project:
             for imported in () if module.is_test else module.local_imports:
                 imported.neighbours.add(module)
         self._join(modules)
+        turn([one for one in modules if one.in_app and isinstance(one, FlaskModule)])
 
     def _join(self, modules: list[Module]) -> None:
         """Mark the modules that import Quart, are imported by its app, or import it.
@@ -193,18 +202,16 @@ def surroundings(roots: Iterable[Path]) -> Iterator[Path]:
 def opened(
     kind: type[Source], files: Iterable[tuple[str, Path]], unread: list[Unread]
 ) -> Iterator[Source]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for real, path in files:
-            try:
-                yield kind(Path(real), str(path), read(path))
-            except SyntaxError as error:
-                reason = f"Python {python_version()} cannot parse it: {error.msg}"
-                unread.append(Unread(str(path), error.lineno or 1, reason))
-            except (RecursionError, MemoryError):
-                unread.append(Unread(str(path), 1, "nested too deeply to parse"))
-            except (OSError, ValueError) as error:
-                unread.append(Unread(str(path), 1, reason_of(error)))
+    for real, path in files:
+        try:
+            yield kind(Path(real), str(path), read(path))
+        except SyntaxError as error:
+            reason = f"Python {python_version()} cannot parse it: {error.msg}"
+            unread.append(Unread(str(path), error.lineno or 1, reason))
+        except (RecursionError, MemoryError):
+            unread.append(Unread(str(path), 1, "nested too deeply to parse"))
+        except (OSError, ValueError) as error:
+            unread.append(Unread(str(path), 1, reason_of(error)))
 
 
 def read(file: Path) -> str:

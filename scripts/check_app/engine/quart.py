@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from functools import cached_property
 from typing import NamedTuple
 
@@ -49,6 +49,9 @@ class Setting(NamedTuple):
 
 
 class Module(Kinds):
+    reads_flask = False
+    turned: Set[ast.AST | None] = frozenset()  # what becomes `async def`
+
     @cached_property
     def routes(self) -> list[Route]:
         found = []
@@ -305,7 +308,7 @@ class Module(Kinds):
             and not called.decorator_list
             and not self.yields(called)
         ]
-        found: set[ast.AST | None] = {*self.nodes(ast.AsyncFunctionDef)}
+        found = {*self.nodes(ast.AsyncFunctionDef), *self.turned}
         found -= self._run_alone
         while new := {called for by, called in calls if by in found} - found:
             found |= new
@@ -340,6 +343,12 @@ class Module(Kinds):
                 return self.in_main_block(name) or self.function(name) in alone
             case ast.Call(func=ast.Name(id=word) | ast.Attribute(attr=word)):
                 return word in words.RUNNERS
+        return False
+
+    def saves_upload(self, node: ast.AST) -> bool:
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name() as file, attr="save")):
+                return "request.files" in ast.unparse(self.assigned(file) or file)
         return False
 
     def yields(self, function: Function) -> bool:

@@ -13,12 +13,14 @@ from typing import NamedTuple
 
 from . import ruff_bridge
 from .deployment import TextFile
+from .flask import PHASES, FlaskModule, as_flask, phase_of, turn
 from .project import Project, Unread
 from .quart import Module
 from .rule import RULES, Finding, Rule, Severity, Source, page_path
 
 NOQA = re.compile(r"#\s*noqa\b(?:\s*:\s*([A-Z]+\d+(?:[,\s]+[A-Z]+\d+)*))?", re.I)
 FOLDED = 5
+FILES = 10
 
 
 class Report(NamedTuple):
@@ -59,7 +61,11 @@ def report_on(
         twin = one.path, one.line, ruff_bridge.ALSO_OURS.get(one.id, "")
         if wanted(one.id, one.path) and twin not in ours:
             found.append(one)
-    found.sort(key=lambda one: ([*Severity].index(one.severity), one))
+    if project.reads_flask:
+        tests = {one.path for one in modules if one.is_test}
+        phases = {one: phase_of(one.id, in_tests=one.path in tests) for one in found}
+        found = [one._replace(phase=phases[one]) for one in found if phases[one]]
+    found.sort(key=lambda one: (one.phase, [*Severity].index(one.severity), one))
     checked = len(project.modules) + len(project.texts) + len(project.unread)
     left_out = project.left_out
     return Report(found, sorted(unread), left_out, checked, len(modules), problem)
@@ -69,7 +75,7 @@ def judge(source: Source, rules: Iterable[Rule]) -> Iterator[Finding]:
     """Ask the rules about each node of the kinds they look at, in one walk."""
     by_kind: dict[type[ast.AST], list[Rule]] = defaultdict(list)
     for rule in rules:
-        for kind in rule.kinds if rule.word in source.text else ():
+        for kind in rule.kinds if rule.asks(source) else ():
             by_kind[kind].append(rule)
     found = {
         rule.finding(source, part, word)
@@ -99,19 +105,24 @@ def silenced(text: str) -> dict[int, tuple[str, ...]]:
 
 def folded(findings: list[Finding]) -> Iterator[tuple[Finding, int]]:
     """Each finding and 0; of a rule that fires often the first one, and how many."""
-    numbers = Counter(one.id for one in findings)
-    seen: set[str] = set()
+    numbers = Counter((one.phase, one.id) for one in findings)
+    seen: set[tuple[str, str]] = set()
     for one in findings:
-        others = numbers[one.id] - 1 if numbers[one.id] > FOLDED else 0
-        if not (others and one.id in seen):
+        kind = one.phase, one.id
+        others = numbers[kind] - 1 if numbers[kind] > FOLDED else 0
+        if not (others and kind in seen):
             yield one, others
-        seen.add(one.id)
+        seen.add(kind)
 
 
 def as_text(report: Report, limit: int) -> str:
-    lines = []
+    lines: list[str] = []
+    phase = ""
     rows = [*folded(report.findings)]
     for one, others in rows[:limit]:
+        if one.phase != phase:
+            phase = one.phase
+            lines += [*([""] if lines else []), f"{PHASES[phase]}:"]
         source = "ruff, " if one.source == "ruff" else ""
         more = f" [and {others} more; --json lists them]" if others else ""
         lines.append(
@@ -127,11 +138,21 @@ def as_text(report: Report, limit: int) -> str:
     for code, number in counts(report).items():
         name = RULES[code].name if code in RULES else "(ruff)"
         lines.append(f"{number:5}  {code} {name}")
+    lines += per_file(report)
     lines.append(summary(report))
     lines += report.left_out
     if report.ruff:
         lines.append(report.ruff)
     return "\n".join(lines) + "\n"
+
+
+def per_file(report: Report) -> Iterator[str]:
+    """Of a migration, where most of the work is."""
+    files = Counter(one.path for one in report.findings if one.phase)
+    for path, number in files.most_common(FILES):
+        yield f"{number:5}  {path}"
+    if len(files) > FILES:
+        yield f"       and {len(files) - FILES} more files"
 
 
 def summary(report: Report) -> str:
@@ -147,7 +168,7 @@ def as_json(report: Report, limit: int) -> str:
     shown = report.findings[:limit]
     content = {
         "schema": 2,
-        "findings": [one._asdict() for one in shown],
+        "findings": [fields(one) for one in shown],
         "counts": counts(report),
         "not_shown": len(report.findings) - len(shown),
         "files": {
@@ -162,6 +183,12 @@ def as_json(report: Report, limit: int) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
+def fields(finding: Finding) -> dict[str, str | int]:
+    """`phase` only where there are phases."""
+    named = finding._asdict()
+    return {key: named[key] for key in named if key != "phase" or finding.phase}
+
+
 def counts(report: Report) -> dict[str, int]:
     return dict(sorted(Counter(one.id for one in report.findings).items()))
 
@@ -170,10 +197,11 @@ def explain(rule: Rule) -> str:
     def block(code: str) -> str:
         return "\n".join(f"    {line}".rstrip() for line in code.splitlines())
 
+    wrong = as_flask(rule.wrong) if rule.of_migration else rule.wrong
     return (
         f"{rule.id} {rule.name} ({rule.severity}, {page_path(rule.page)})\n\n"
         f"{example_message(rule)}\n\nWhy: {rule.why}\n\nShown: {rule.runs}\n\n"
-        f"Wrong:\n\n{block(rule.wrong)}\n\nRight:\n\n{block(rule.right)}\n"
+        f"Wrong:\n\n{block(wrong)}\n\nRight:\n\n{block(rule.right)}\n"
     )
 
 
@@ -208,6 +236,12 @@ def example_of(rule: Rule, code: str | None = None) -> Source:
     text = rule.wrong if code is None else code
     if not rule.is_code:
         return TextFile(Path(rule.file), rule.file, text)
-    example = Module(Path(rule.file), rule.file, text)
+    if rule.of_migration and code is None:
+        text = as_flask(text)
+    kind = FlaskModule if rule.of_migration else Module
+    example = kind(Path(rule.file), rule.file, text)
     example.in_app = True
+    example.index()
+    if isinstance(example, FlaskModule):
+        turn([example])
     return example

@@ -34,6 +34,7 @@ class Finding(NamedTuple):
     message: str
     page: str
     source: str = "check_app"
+    phase: str = ""  # of a migration: when it breaks
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,14 @@ class Rule:
         if not self.is_code:
             return "Procfile"
         return "test_app.py" if "def test_" in self.wrong else "app.py"
+
+    @property
+    def of_migration(self) -> bool:
+        """Asked only about Flask code; the wrong example is read as Flask's."""
+        return self.id.startswith("QM")
+
+    def asks(self, source: Source) -> bool:
+        return self.word in source.text and self.of_migration <= source.reads_flask
 
     def finding(self, source: Source, node: ast.AST, word: str) -> Finding:
         said = self.message.replace("{}", " ".join(word.split()))

@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import warnings
 from bisect import bisect
 from collections import defaultdict
 from collections.abc import Iterator
@@ -73,10 +74,15 @@ class Scopes:
         self._nodes: dict[type[ast.AST], list[ast.AST]] = defaultdict(list)
         self._names: dict[ast.AST | None, str] = {}
         self._kinds: dict[ast.AST | None, str] = {}
-        tree = ast.parse(text)
+        tree = self.parse()
         self.imports = outer_imports(tree)
         if "quart" in text:
             self.index(tree)
+
+    def parse(self) -> ast.Module:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(self.text)
 
     def index(self, tree: ast.Module | None = None) -> None:
         """Record the parent and the scope of every node, without recursion.
@@ -85,7 +91,7 @@ class Scopes:
         """
         if self._scopes:
             return
-        tree = tree or ast.parse(self.text)
+        tree = tree or self.parse()
         nodes, scopes, parents = self._nodes, self._scopes, self._parents
         stack: list[tuple[ast.AST, Scope]] = [(tree, Scope(tree))]
         while stack:

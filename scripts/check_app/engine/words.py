@@ -19,7 +19,7 @@ VIEW_CLASSES = {"quart.views.View", "quart.views.MethodView"}
 VIEW_METHODS = {"dispatch_request", *VERBS}
 CLIENT_VERBS = {"get", "post", "put", "patch", "delete", "head", "options", "open"}
 SETTINGS = re.compile(  # any file may set or call them
-    r"""RESPONSE_TIMEOUT(?=\W{0,4}[=:]|['"],)|SERVER_NAME|aclose|flask_patch"""
+    r"""MAX_CONTENT_LENGTH|SEND_FILE_MAX_AGE_DEFAULT|RESPONSE_TIMEOUT(?=\W{0,4}[=:]|['"],)|SERVER_NAME|aclose|flask_patch|query_property"""
 )
 
 BEFORE_REQUEST = ("before_request", "before_app_request")
@@ -84,6 +84,7 @@ TEST_SESSION = "quart.testing.SessionTransaction"  # has no class of its own
 TEST_WEBSOCKET = "quart.testing.TestWebsocketConnection"
 ASYNC_SESSION = "sqlalchemy.ext.asyncio.AsyncSession"
 ASYNC_ENGINE = "sqlalchemy.ext.asyncio.create_async_engine"
+SCOPED_SESSION = "sqlalchemy.orm.scoped_session"
 ASYNC_CONNECTION = "sqlalchemy.ext.asyncio.AsyncConnection"
 ALIASES = {
     **{f"{driver}.connect": f"{driver}.Connection" for driver in SQL_DRIVERS},
@@ -93,6 +94,7 @@ ALIASES = {
     "redis.StrictRedis": "redis.Redis",
     "redis.from_url": "redis.Redis",
     "requests.session": "requests.Session",
+    "quart.Flask": "quart.Quart",  # in a Flask code base read as Quart
     "quart_trio.QuartTrio": "quart.Quart",
     "quart.typing.TestAppProtocol": TEST_APP,
     "quart.typing.TestClientProtocol": CLIENT,
@@ -100,11 +102,15 @@ ALIASES = {
     "quart.typing.TestWebsocketConnectionProtocol": TEST_WEBSOCKET,
     "sqlalchemy.ext.asyncio.AsyncEngine": ASYNC_ENGINE,
     "sqlalchemy.ext.asyncio.session.AsyncSession": ASYNC_SESSION,
+    "sqlalchemy.orm.scoping.scoped_session": SCOPED_SESSION,
 }
 ASYNC_MAKER = "sqlalchemy.ext.asyncio.async_sessionmaker"
 SYNC_MAKER = "sqlalchemy.orm.sessionmaker"
 MAKER_OF = {None: SYNC_MAKER, ASYNC_SESSION: ASYNC_MAKER}  # by its argument `class_`
-CALLED = {ASYNC_MAKER: ASYNC_SESSION, SYNC_MAKER: "sqlalchemy.orm.Session"}
+CALLED = {
+    ASYNC_MAKER: ASYNC_SESSION,
+    **dict.fromkeys((SCOPED_SESSION, SYNC_MAKER), "sqlalchemy.orm.Session"),
+}
 APP_GROUP = "quart.cli.AppGroup"
 DECORATED = {"click.group": "click.Group"}  # what a decorator makes of a function
 MAKERS = {ASYNC_ENGINE, "boto3.client", *ALIASES, *CALLED}
