@@ -18,16 +18,22 @@ from .background_tasks import Mailer, log_mail, register_jobs, register_mail
 from .blueprints import register_blueprints
 from .configuration import Settings, configure, load_settings
 from .database_sessions import check_database, register_database
+from .deployment import register_systemd
+from .downloads import register_downloads
 from .error_handling import register_error_handlers
 from .lifespan import register_health
 from .password_hashing import register_password_hashing
 from .request_validation import JSONRequest
+from .reverse_proxy import register_proxy
 from .server_sent_events import register_events
 from .sessions import register_pages
-from .streaming import exports
+from .streaming.csv_export import exports
 from .structured_logging import configure_logging, register_request_id
+from .task_queue import register_outbox
+from .uploads import register_uploads
 from .websocket_broadcast import register_broadcast, register_pubsub
 from .websocket_limits import PacedWebsockets
+from .websocket_scaling import register_scaling
 from .websockets import echo
 
 
@@ -44,18 +50,25 @@ def create_app(settings: Settings | None = None, mailer: Mailer = log_mail) -> Q
     register_authentication(app, settings.token_keys, settings.cors_origins)
     register_password_hashing(app)
     register_mail(app, mailer)
+    register_outbox(app, settings.mail_outbox)
     register_jobs(app)
     register_blueprints(app)
     register_pages(app, settings.cors_origins)
     app.register_blueprint(exports)
+    register_uploads(app, settings.upload_folder)
+    register_downloads(app)
     register_events(app)
     app.register_blueprint(echo)
     register_broadcast(app)
     register_pubsub(app)
+    if settings.redis_url:
+        register_scaling(app, settings.redis_url.get_secret_value())
     register_health(app, database=check_database)
     register_cors(app, settings.cors_origins)
     app.after_request(set_security_headers)
     app.asgi_app = PacedWebsockets(app.asgi_app)  # type: ignore[method-assign]
+    register_proxy(app, settings.trusted_hops)
+    register_systemd(app)
     return app
 
 

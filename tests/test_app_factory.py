@@ -27,6 +27,7 @@ from examples.app_factory import (
 from examples.configuration import Settings
 from examples.dont import app_factory as dont
 from examples.plain import app_factory as plain
+from tests.support.machine import free_port
 from tests.support.server import ROOT, Server, hypercorn, start
 from tests.support.serving import until
 from tests.support.versions import QUART_0_23
@@ -504,6 +505,9 @@ async def run_as_script(line: str, port: int) -> AsyncIterator[Server]:
     try:
         await answer(f"http://127.0.0.1:{port}/users/1")
         yield server
+    except TimeoutError as error:
+        error.add_note(server.log)
+        raise
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -520,10 +524,8 @@ async def answer(url: str) -> httpx2.Response:
                 await asyncio.sleep(0.05)
 
 
-async def test_dont_debug_for_everyone_shows_locals_to_the_network(
-    unused_tcp_port: int,
-) -> None:
-    port = unused_tcp_port
+async def test_dont_debug_for_everyone_shows_locals_to_the_network() -> None:
+    port = free_port()
     line = f"{dont.debug_for_everyone.__name__}(app, {port})"
     async with run_as_script(line, port) as server:
         page = await answer(f"http://127.0.0.1:{port}/users/2")
@@ -532,8 +534,8 @@ async def test_dont_debug_for_everyone_shows_locals_to_the_network(
     assert "hunter2" in page.text
 
 
-async def test_app_run_survives_sigterm_on_0_23(unused_tcp_port: int) -> None:
-    port = unused_tcp_port
+async def test_app_run_survives_sigterm_on_0_23() -> None:
+    port = free_port()
     async with run_as_script(f"app.run(port={port})", port) as server:
         server.process.terminate()
         await until(lambda: server.process.returncode is not None)

@@ -96,7 +96,11 @@ def test_every_default_is_that_of_production() -> None:
     assert defaults == {
         "secret_key_fallbacks": (),
         "token_key_fallbacks": (),
+        "redis_url": None,
+        "mail_outbox": False,
+        "upload_folder": "stored_files",
         "bind": "127.0.0.1:8000",
+        "trusted_hops": 0,
         "cors_origins": (),
         "secure_cookies": True,
         "session_hours": 12,
@@ -113,7 +117,11 @@ def test_every_variable_reaches_its_field(monkeypatch: pytest.MonkeyPatch) -> No
         "TOKEN_KEY": NEW,
         "TOKEN_KEY_FALLBACKS": f"{OLD},{OLD[::-1]}",
         "DATABASE_URL": "postgresql+asyncpg://ada:hunter2@db/users",
+        "REDIS_URL": "redis://:hunter2@cache/0",
+        "MAIL_OUTBOX": "true",
+        "UPLOAD_FOLDER": "/srv/files",
         "BIND": "0.0.0.0:80",
+        "TRUSTED_HOPS": "2",
         "CORS_ORIGINS": f"{APP} {ADMIN}:8443",
         "SECURE_COOKIES": "false",
         "SESSION_HOURS": "2",
@@ -130,7 +138,11 @@ def test_every_variable_reaches_its_field(monkeypatch: pytest.MonkeyPatch) -> No
         token_key=NEW,
         token_key_fallbacks=[OLD, OLD[::-1]],
         database_url="postgresql+asyncpg://ada:hunter2@db/users",
+        redis_url="redis://:hunter2@cache/0",
+        mail_outbox=True,
+        upload_folder="/srv/files",
         bind="0.0.0.0:80",
+        trusted_hops=2,
         cors_origins=[APP, f"{ADMIN}:8443"],
         secure_cookies=False,
         session_hours=2,
@@ -295,11 +307,14 @@ MESSAGE = (
 )
 
 
+TARGET = "examples.configuration:create_app()"
+
+
 @pytest.mark.parametrize(
     "command",
     [
         ["examples.configuration"],
-        ["hypercorn", "-w", "0", "examples.configuration:create_app()"],
+        ["hypercorn", "-w", "0", "-b", "127.0.0.1:0", TARGET],
     ],
     ids=["python -m", "hypercorn -w 0"],
 )
@@ -310,9 +325,8 @@ async def test_a_refused_start_ends_the_process_with_1(command: list[str]) -> No
 
 
 async def test_a_refused_worker_hides_behind_exit_code_0() -> None:
-    options = ("-w", "2", "-b", "127.0.0.1:0")
-    target = "examples.configuration:create_app()"
-    server = await start("hypercorn", *options, target, env={**NEEDED, **FAULTS})
+    options = ("-w", "1", "-b", "127.0.0.1:0")
+    server = await start("hypercorn", *options, TARGET, env={**NEEDED, **FAULTS})
     assert await server.exit_code(30) == 0
     assert MESSAGE in server.log
 

@@ -25,7 +25,11 @@ class Settings(BaseSettings):
     token_key: Key  # signs access tokens
     token_key_fallbacks: tuple[Key, ...] = ()
     database_url: Secret[Url] = Secret("sqlite+aiosqlite:///app.sqlite3")
+    redis_url: SecretStr | None = None
+    mail_outbox: bool = False  # a worker sends the mail
+    upload_folder: str = "stored_files"
     bind: str = "127.0.0.1:8000"
+    trusted_hops: int = Field(default=0, ge=0)  # proxies before the app
     cors_origins: tuple[Origin, ...] = ()
     secure_cookies: bool = True
     session_hours: int = Field(default=12, ge=1, le=720)
