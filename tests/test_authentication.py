@@ -325,6 +325,14 @@ async def test_another_page_may_not_use_the_session(
     assert await greeting(browser, {}, "/api/ws") == 403
 
 
+@pytest.mark.parametrize("origin", ["https://localhost", "http://localhost"])
+async def test_a_page_of_the_own_host_needs_no_list(
+    browser: QuartClient, origin: str
+) -> None:
+    assert await greeting(browser, {"Origin": origin}, "/api/ws") == "hello"
+    assert await greeting(browser, {"Origin": f"{origin}:8443"}, "/api/ws") == 403
+
+
 async def test_a_page_without_a_login_is_refused() -> None:
     client = guarded_blueprint().test_client()
     assert await greeting(client, {"Origin": ORIGIN}, "/api/ws") == 401

@@ -17,11 +17,21 @@ from .guards import (
     require_role,
     require_websocket_login,
 )
-from .tokens import Caller, Tokens, register_authentication, tokens, unauthorized
+from .tokens import (
+    Caller,
+    Tokens,
+    caller_by_token,
+    cookie_caller,
+    register_authentication,
+    tokens,
+    unauthorized,
+)
 
 __all__ = [
     "Caller",
     "Tokens",
+    "caller_by_token",
+    "cookie_caller",
     "login_required",
     "register_authentication",
     "require_login",

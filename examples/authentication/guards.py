@@ -10,12 +10,11 @@ from quart import (
     g,
     has_websocket_context,
     request,
-    session,
     websocket,
 )
 from werkzeug.datastructures import Headers
 
-from .tokens import tokens
+from .tokens import cookie_caller, tokens
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,11 +34,14 @@ async def require_login() -> None:
 async def require_websocket_login() -> None:
     """For `before_websocket`: set `g.caller`, or answer 401 or 403."""
     token = bearer_token(websocket.headers)
-    if not token:  # a page cannot send that header, only its cookies
-        if websocket.headers.get("Origin") not in current_app.extensions["origins"]:
-            abort(403, "Send a token, or connect from a page of ours.")
-        token = session.get("access_token", "")
-    g.caller = tokens().read(token)
+    page = websocket.headers.get("Origin")
+    own = {f"https://{websocket.host}", f"http://{websocket.host}"}
+    if token:
+        g.caller = tokens().read(token)
+    elif page in own or page in current_app.extensions["origins"]:
+        g.caller = await cookie_caller()  # a page can send no header, only cookies
+    else:
+        abort(403, "Send a token, or connect from a page of ours.")
 
 
 def login_required(view: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:

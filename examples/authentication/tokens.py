@@ -1,11 +1,11 @@
 """Access tokens (JWT), signed with keys of their own."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import jwt
-from quart import Quart, current_app
+from quart import Quart, current_app, session
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
@@ -74,11 +74,23 @@ def unauthorized(detail: str) -> Unauthorized:
 def register_authentication(
     app: Quart, keys: Sequence[str], origins: Sequence[str] = ()
 ) -> None:
-    """`origins` are those of the pages that may open websockets with the cookie."""
+    """`origins` are those of other pages that may open websockets with the cookie."""
     app.extensions["tokens"] = Tokens(keys)
     app.extensions["origins"] = origins
+    app.extensions.setdefault("cookie_caller", caller_by_token)
 
 
 def tokens() -> Tokens:
     made: Tokens = current_app.extensions["tokens"]
     return made
+
+
+async def cookie_caller() -> Caller:
+    """Who has logged in by a cookie; else raise Unauthorized."""
+    find: Callable[[], Awaitable[Caller]] = current_app.extensions["cookie_caller"]
+    return await find()
+
+
+async def caller_by_token() -> Caller:
+    """The default; an app that keeps logins elsewhere looks there."""
+    return tokens().read(session.get("access_token", ""))
