@@ -447,7 +447,8 @@ async def test_a_topic_that_postgresql_cannot_store_is_400(database_url: str) ->
 
 
 async def test_the_plain_form_loses_nothing(database_url: str) -> None:
-    app = database_sessions.create_app(database_url)
+    patience = f"?timeout={PATIENCE}" if "sqlite" in database_url else ""
+    app = database_sessions.create_app(database_url + patience)
     plain.register_visits(app)
     async with careless_sessions(database_url), app.test_app():
         client = app.test_client()

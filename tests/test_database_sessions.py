@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import sqlite3
+import traceback
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -13,7 +14,7 @@ import pytest
 from quart import Quart, g, websocket
 from quart.testing.app import LifespanError
 from quart.typing import TestClientProtocol as Client
-from sqlalchemy import Engine, event, exc, func, make_url, select, text
+from sqlalchemy import Connection, Engine, event, exc, func, make_url, select, text
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -22,6 +23,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
 from sqlalchemy.orm.exc import DetachedInstanceError
+from sqlalchemy.util import await_only
 
 from examples.database_errors import DatabaseUnavailable
 from examples.database_sessions import (
@@ -141,9 +143,11 @@ def missing_greenlet() -> Iterator[list[Exception]]:
             if not isinstance(found, exc.MissingGreenlet):
                 raise
             raised.append(error)
+            for each in (error, found):  # lets go of the coroutine that nobody awaits
+                traceback.clear_frames(each.__traceback__)
         else:
             pytest.fail("it needed no database")
-        gc.collect()  # lets go of the coroutine that nobody can await
+        gc.collect()
 
 
 # The example
@@ -497,7 +501,9 @@ async def test_requests_survive_a_restart_of_postgresql(
 
 
 async def test_a_busy_pool_is_503(database_url: str, database: Database) -> None:
-    small = Database(database_url, pool_size=1, timeout=0.2)
+    small = Database(database_url, pool_size=1, timeout=PATIENCE)
+    assert small.reader.pool.timeout() == PATIENCE
+    small.reader.pool._timeout = 0.01  # the other waits keep theirs
 
     async def read() -> None:
         async with small.reading() as session:
@@ -744,3 +750,79 @@ async def test_dont_expired_is_detached_after_the_block(engine: AsyncEngine) -> 
         session.add(ada)
     with pytest.raises(DetachedInstanceError):
         _ = ada.username
+
+
+async def test_processes_may_start_at_once(database_url: str) -> None:
+    databases = [Database(database_url) for _ in range(5)]
+    await asyncio.gather(*(database.create_tables() for database in databases))
+    for database in databases:
+        await database.close()
+
+
+async def add_again_and_be_cancelled(database_url: str, ours: bool) -> None:
+    """A second user of one name, while whose INSERT is sent the task is cancelled."""
+    database = Database(database_url)
+    await database.create_tables()
+    sessions = async_sessionmaker(database.writer)
+    sent, go_on = asyncio.Event(), asyncio.Event()
+
+    async def add_user() -> None:
+        async with database.writing() if ours else sessions.begin() as session:
+            session.add(User(username="ada", email="ada@example.com", password_hash=""))
+
+    await add_user()
+
+    @event.listens_for(database.writer.sync_engine, "before_cursor_execute")
+    def before_the_insert(*arguments: object) -> None:
+        if str(arguments[2]).startswith("INSERT"):
+            sent.set()
+            await_only(go_on.wait())
+
+    task = asyncio.create_task(add_user())
+    await asyncio.wait_for(sent.wait(), 30)
+    task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    try:
+        await task
+    finally:
+        await database.close()
+
+
+async def test_a_cancellation_outlives_the_error_of_a_commit(database_url: str) -> None:
+    with pytest.raises(asyncio.CancelledError):
+        await add_again_and_be_cancelled(database_url, ours=True)
+
+
+async def test_sqlalchemy_replaces_a_cancellation(database_url: str) -> None:
+    with pytest.raises(exc.IntegrityError):
+        await add_again_and_be_cancelled(database_url, ours=False)
+
+
+async def test_who_makes_the_tables_is_waited_for(
+    postgres_url: str,
+) -> None:
+    first, second = Database(postgres_url), Database(postgres_url)
+    made, go_on = asyncio.Event(), asyncio.Event()
+    waiting = text(
+        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE NOT granted AND usename = current_user"
+    )
+
+    @event.listens_for(first.writer.sync_engine, "commit")
+    def before_the_commit(connection: Connection) -> None:
+        made.set()
+        await_only(go_on.wait())
+
+    tasks = [asyncio.create_task(first.create_tables())]
+    await asyncio.wait_for(made.wait(), 30)
+    tasks.append(asyncio.create_task(second.create_tables()))
+    async with asyncio.timeout(30), second.reader.connect() as connection:
+        while True:
+            if await connection.scalar(waiting):
+                break
+            await asyncio.sleep(0.02)
+    go_on.set()
+    await asyncio.gather(*tasks)
+    await first.close()
+    await second.close()

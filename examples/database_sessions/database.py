@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from ..database_errors import connect, http_errors
 from ..database_locking import open_engines
+from .cancelling import stay_cancelled
 from .models import Base
 
 
@@ -30,13 +31,15 @@ class Database:
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncSession, None]:
         """Commit when the block ends, roll back when it raises or is cancelled."""
-        async with http_errors(), self._writing.begin() as session:
+        async with stay_cancelled(), http_errors(), self._writing.begin() as session:
             await connect(session)
             yield session
 
     async def create_tables(self) -> None:
         """For the example; production runs `alembic upgrade head` before it starts."""
         async with self.writer.begin() as connection:
+            if connection.dialect.name == "postgresql":  # two may start at once
+                await connection.execute(text("SELECT pg_advisory_xact_lock(1)"))
             await connection.run_sync(Base.metadata.create_all)
 
     async def close(self) -> None:

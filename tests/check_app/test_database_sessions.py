@@ -165,6 +165,55 @@ async def one(Base):
         connection.run_sync(Base.metadata.create_all)  # QP408
     Base.metadata.create_all(other)
     Base.metadata.create_all()
+## scoped sessions
+from sqlalchemy.orm import scoped_session, sessionmaker
+from sqlalchemy.orm.scoping import scoped_session as scoped
+
+members = scoped(sessionmaker(engine))
+
+def create(session):
+    other = scoped_session(sessionmaker(engine))
+
+    @app.get("/a")
+    async def one():
+        other.add(1)
+        other.commit()  # QP410
+        other.commit()
+        members.commit()
+
+@app.get("/b")
+async def two():
+    members.remove()
+    await members.commit()
+    given.commit()
+    made = members()  # QP410
+    return count()
+
+def count():
+    return members.query(User).count()  # QP410
+
+@app.get("/c")
+def three():
+    members.commit()
+    User.query.first()
+
+@app.get("/d")
+async def four():
+    return User.query.first()
+
+async def test():
+    User.query.filter().update({})
+## the property of a scoped session
+Base.query = members.query_property()
+
+@app.get("/a")
+async def one():
+    query = User.query.filter_by(name="ada")
+    return User.query.filter_by(name="ada").one_or_none()  # QP410
+
+@app.get("/b")
+async def two():
+    return await User.query.first()
 ## plain sessions
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, sessionmaker

@@ -6,6 +6,8 @@ import re
 from ..engine.awaiting import misused
 from ..engine.quart import Module, argument, mentions
 from ..engine.rule import Found, rule
+from ..engine.scoped import sends_query
+from ..engine.scopes import FUNCTIONS, Function
 from ..engine.words import ASYNC_CONNECTION, ASYNC_ENGINE, ASYNC_MAKER, ASYNC_SESSION
 
 ASYNCIO = "sqlalchemy.ext.asyncio."
@@ -162,11 +164,12 @@ def metadata_on_async_engine(module: Module, node: ast.Call) -> Found:
                 yield node, attr
 
 
-@rule("QP410 sync-session-in-async warning", on=ast.Call, word="sqlalchemy")
-def sync_session_in_async(module: Module, node: ast.Call) -> Found:
-    """a sync session in `async def` blocks the loop; use AsyncSession, or plain `def`
+@rule("QP410 sync-session-in-async warning", on=(ast.Call, *FUNCTIONS))
+def sync_session_in_async(module: Module, node: ast.Call | Function) -> Found:
+    """a sync session in `async def` blocks the loop{}
 
-    All wait for its queries. Quart runs a plain `def` view in a thread.
+    All wait for its queries. Quart runs a plain `def` view in a thread. Of a
+    `scoped_session`, which is that of a thread, one commits the work of another.
 
     runs: await (await get("/thread")).get_data() -> b'MainThread'
 
@@ -177,10 +180,17 @@ def sync_session_in_async(module: Module, node: ast.Call) -> Found:
           with Session(engine):  # here
               return threading.current_thread().name
     """
-    if module.runs_in_loop(node) and module.kind(node) == "sqlalchemy.orm.Session":
-        line = module.within(node, ast.stmt)
-        if not isinstance(line, ast.AsyncWith):
-            yield node, ""
+    if isinstance(node, ast.Call):
+        is_session = module.kind(node) == "sqlalchemy.orm.Session"
+        is_awaited = isinstance(module.within(node, ast.stmt), ast.AsyncWith)
+        if is_session and module.runs_in_loop(node) and not is_awaited:
+            yield node, "; use AsyncSession, or plain `def`"
+        return
+    for part in module.body(node) if node not in module.turned else ():
+        is_called = isinstance(part, ast.Call) and sends_query(module, part)
+        if is_called and module.runs_in_loop(part):
+            yield part, ", and all share this one; use AsyncSession, `SyncDatabase`"
+            return
 
 
 @rule("QP413 expiring-sessions error", on=ast.AsyncFunctionDef, word="sessionmaker")
