@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import Celery, Task
-from celery.signals import before_task_publish
 from quart import Quart, current_app, request, session, url_for
 from quart.signals import got_background_exception
 from quart.typing import TestClientProtocol as Client
@@ -727,51 +725,3 @@ async def test_a_thread_keeps_the_process_after_the_app_has_closed(
         assert not ending.done()
         await asyncio.to_thread(pipe.write_text, "")
         assert await asyncio.wait_for(ending, 20) == 0
-
-
-# Celery
-
-
-@pytest.fixture
-def send_welcome() -> Task[[str], None]:
-    celery = Celery("users", broker="memory://", set_as_current=False)
-
-    @celery.task(name="send_welcome")
-    def send_welcome(address: str) -> None: ...
-
-    return send_welcome
-
-
-async def publisher(app: Quart) -> int:
-    """The thread in which Celery publishes when a user is registered."""
-    seen: list[int] = []
-
-    def record(**_: object) -> None:
-        seen.append(threading.get_ident())
-
-    before_task_publish.connect(record)
-    try:
-        assert await register(app) == 201
-    finally:
-        before_task_publish.disconnect(record)
-    return seen[0]
-
-
-async def test_celery_publishes_off_the_event_loop(
-    send_welcome: Task[[str], None],
-) -> None:
-    app = Quart(__name__)
-
-    @app.post("/users/<username>")
-    async def create_user(username: str) -> tuple[str, int]:
-        await asyncio.to_thread(send_welcome.delay, f"{username}@example.com")
-        return "", 201
-
-    assert await publisher(app) != threading.get_ident()
-
-
-async def test_dont_publish_on_the_loop_blocks_every_request(
-    send_welcome: Task[[str], None],
-) -> None:
-    app = dont.publish_on_the_loop(send_welcome)
-    assert await publisher(app) == threading.get_ident()

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import Any
 
-from celery import Task  # type: ignore[import-untyped]
 from quart import Quart, current_app, request, url_for
 from quart.typing import ResponseReturnValue
 
@@ -69,17 +68,6 @@ def plain_with_in_the_task(send_mail: Mailer) -> Quart:
     @app.post("/users/<username>")
     async def create_user(username: str) -> ResponseReturnValue:
         tasks.append(asyncio.create_task(welcome(f"{username}@example.com")))
-        return {"username": username}, 201
-
-    return app
-
-
-def publish_on_the_loop(send_welcome: Task[[str], None]) -> Quart:
-    app = Quart(__name__)
-
-    @app.post("/users/<username>")
-    async def create_user(username: str) -> ResponseReturnValue:
-        send_welcome.delay(f"{username}@example.com")
         return {"username": username}, 201
 
     return app

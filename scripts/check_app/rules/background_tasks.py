@@ -1,51 +1,12 @@
-"""Background tasks, threads and streams, and what holds up the event loop."""
+"""Background tasks, and what holds up the event loop."""
 
 import ast
 
-from ..engine.quart import Module, argument, mentions
+from ..engine.handed_on import REQUEST_PROXIES, TASK, lost, work
+from ..engine.quart import Module, mentions
 from ..engine.rule import Found, rule
 
-REQUEST_PROXIES = {"quart.request", "quart.session", "quart.websocket"}
-PROXIES = {*REQUEST_PROXIES, "quart.current_app", "quart.g"}
-G_METHODS = {f"quart.g.{name}" for name in ("get", "pop", "setdefault")}
 COPIES = "quart.copy_current_request_context"
-SENDING = ("Response", "make_response", "response_class")
-TASK = "add_background_task"
-THREADS = {  # at which place, and by which name, they take a function
-    "run_in_executor": (1, "func"),
-    "submit": (0, "fn"),
-    "threading.Thread": (1, "target"),
-    "threading.Timer": (1, "function"),
-}
-TAKES_FUNCTION = {**THREADS, TASK: (0, "func")}
-
-
-def work(module: Module, call: ast.Call, *takers: str) -> ast.AST | None:
-    """The undecorated function of this module that one of `takers` is to run."""
-    name = module.name(call.func)
-    match call.func:
-        case ast.Attribute(value=owner, attr="submit"):
-            name = "submit" if module.kind(owner).endswith("PoolExecutor") else ""
-        case ast.Attribute(value=owner, attr=method) if name not in TAKES_FUNCTION:
-            name = method if method != TASK or module.is_app(owner) else ""
-    if name not in takers:
-        return None
-    given = argument(call, *TAKES_FUNCTION[name])
-    function = given if isinstance(given, ast.Lambda) else module.local_function(given)
-    own = function and "_context(" in ast.unparse(function)
-    return None if own or getattr(function, "decorator_list", None) else function
-
-
-def lost(module: Module, function: ast.AST | None, gone: set[str], *own: str) -> Found:
-    """The first use of what is gone, or of what is not set in a `g` of its own."""
-    nodes = [*ast.walk(function)] if function else []
-    names = [node for node in nodes if isinstance(node, ast.Attribute | ast.Name)]
-    stored = {module.name(one) for one in names if isinstance(one.ctx, ast.Store)}
-    for node in names:
-        name = module.name(node)
-        if name in gone or (name.startswith(own) and name not in stored | G_METHODS):
-            yield node, name.removeprefix("quart.")
-            return
 
 
 @rule("QP203 proxy-in-background-task error", on=(ast.Call, ast.AsyncFunctionDef))
@@ -69,53 +30,6 @@ def proxy_in_background_task(
         yield from lost(module, work(module, node, TASK), REQUEST_PROXIES, "quart.g.")
     elif COPIES in {module.decorator_name(one) for one in node.decorator_list}:
         yield from lost(module, node, set(), "quart.g.")
-
-
-@rule("QP206 proxy-in-thread error", on=ast.Call)
-def proxy_in_thread(module: Module, node: ast.Call) -> Found:
-    """`{}` has no value in this thread (RuntimeError); pass it, or use `to_thread`
-
-    `to_thread` and `run_sync` copy the context variables; threads start without.
-
-    runs: get("/report") -> 500
-
-      @app.get("/report")
-      async def report():
-    -     loop = asyncio.get_running_loop()
-    -     return await loop.run_in_executor(None, lambda: request.path)
-    +     return await asyncio.to_thread(lambda: request.path)
-    """
-    yield from lost(module, work(module, node, *THREADS), PROXIES)
-
-
-@rule("QP110 stream-without-context error", on=ast.Call, word="yield")
-def stream_without_context(module: Module, node: ast.Call) -> Found:
-    """`{}` is gone when this generator runs, after the view and its 200; pass the value
-
-    `stream_with_context` keeps `request` and `session` for it, but not `g`.
-
-    runs: get("/lines?word=tea") -> RuntimeError | ExceptionGroup
-
-      @app.get("/lines")
-      async def stream():
-    +     @stream_with_context
-          async def lines():
-              yield request.args["word"]  # here
-
-          return lines()
-    """
-    function, outer = module.local_function(node.func), module.parent(node)
-    if not function or not module.yields(function):
-        return
-    answers = isinstance(outer, ast.Return | ast.Tuple)
-    streamed = answers and module.function(node) in module.views
-    streamed |= isinstance(outer, ast.Call) and mentions(outer.func, *SENDING)
-    if streamed and "_context(" not in ast.unparse(function):
-        match [module.decorator_name(one) for one in function.decorator_list]:
-            case []:
-                yield from lost(module, function, PROXIES)
-            case ["quart.stream_with_context"]:
-                yield from lost(module, function, set(), "quart.g.")
 
 
 @rule("QP702 blocking-client warning", on=ast.Call)
