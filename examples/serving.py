@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -23,6 +24,7 @@ from quart import Quart, Response, request
 from quart.signals import request_started, websocket_started
 
 DRAIN_SECONDS = 3  # for requests, streams and websockets to end by themselves
+READ_SECONDS = 0.3  # for requests that are accepted, but not yet read
 CUT_SECONDS = 0.5  # for what is cut then to clean up
 EXIT_SECONDS = 9.5  # from the signal to the exit, whatever still runs
 log = logging.getLogger(__name__)
@@ -67,7 +69,11 @@ async def serve_until_closed(app: Quart, config: Config) -> None:
     await app.startup()
     try:
         server = asyncio.create_task(
-            serve(without_lifespan(app), config, shutdown_trigger=closing.wait)
+            serve(
+                without_lifespan(app),
+                config,
+                shutdown_trigger=partial(stop_accepting, closing, config),
+            )
         )
         waiting = asyncio.create_task(closing.wait())
         await asyncio.wait({server, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -83,6 +89,16 @@ async def serve_until_closed(app: Quart, config: Config) -> None:
         await app.shutdown()
     if not server.done():
         await drop_connections()
+
+
+async def stop_accepting(closing: asyncio.Event, config: Config) -> None:
+    """Leave an inherited socket (fd://) to others, but answer what it has brought."""
+    await closing.wait()
+    inherited = [bind for bind in config.bind if bind.startswith("fd://")]
+    for bind in inherited:
+        asyncio.get_running_loop().remove_reader(int(bind.removeprefix("fd://")))
+    if inherited:
+        await asyncio.sleep(READ_SECONDS)
 
 
 def open_views(app: Quart) -> set[asyncio.Task[Any]]:

@@ -40,12 +40,12 @@ def examples() -> dict[str, Path]:
     return dict(sorted({**modules, **packages}.items()))
 
 
-def free_port() -> int:
-    """8000 where it is free, else a port that the system chooses."""
+def free_port(wanted: int = 8000) -> int:
+    """`wanted` where it is free, else a port that the system chooses."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", 8000))
+            probe.bind(("127.0.0.1", wanted))
         except OSError:
             probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -95,6 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
             "DATABASE_URL": f"sqlite+aiosqlite:///{folder}/app.sqlite3",
             "SECRET_KEY": secrets.token_hex(32),
             "TOKEN_KEY": secrets.token_hex(32),
+            "UPLOAD_FOLDER": f"{folder}/stored_files",
         }
         print(f"{idea}\n\nServing {module} on http://{address}; try:\n")
         for command in commands(docstring):

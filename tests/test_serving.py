@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
+from functools import partial
 
 import pytest
 from hypercorn.asyncio import serve
@@ -102,14 +103,18 @@ async def until(log: list[str], text: str) -> None:
 
 
 @asynccontextmanager
-async def busy_service(exit_seconds: int, **env: str) -> AsyncIterator[Server]:
-    settings = {"DRAIN_SECONDS": "1", "EXIT_SECONDS": str(exit_seconds), **env}
+async def busy_service(
+    exit_seconds: int, drain_seconds: int = 1, **env: str
+) -> AsyncIterator[Server]:
+    settings = {
+        "DRAIN_SECONDS": str(drain_seconds), "EXIT_SECONDS": str(exit_seconds), **env
+    }  # fmt: skip
     async with running(BUSY, env=settings) as server:
         yield server
 
 
 async def end_with_everything_open() -> None:
-    async with busy_service(exit_seconds=5) as server:
+    async with busy_service(exit_seconds=7, drain_seconds=3) as server:
         address = server.address
         events, events_writer = await send(address, "/events")
         await read_beat(events)
@@ -244,6 +249,48 @@ async def test_nothing_listens_before_the_start_is_done() -> None:
     await asyncio.wait_for(server, 20)
     assert b'{"slept":0.0}' in await rest(reader)
     writer.close()
+
+
+async def test_at_the_end_an_inherited_socket_is_left_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What came before is answered here, what comes now by the next process."""
+    monkeypatch.setattr(serving, "READ_SECONDS", 2)
+    monkeypatch.setattr(serving, "CUT_SECONDS", 20)
+    listener = socket.create_server(("127.0.0.1", 0))
+    host, port = listener.getsockname()
+    connect = partial(asyncio.open_connection, host, port)
+
+    def start_server(app: Quart) -> asyncio.Task[None]:
+        config = serving.server_config(f"fd://{os.dup(listener.fileno())}")
+        return asyncio.create_task(serve_until_closed(app, config))
+
+    async def answer(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bytes:
+        writer.write(b"Connection: close\r\n\r\n")
+        line = await asyncio.wait_for(reader.readline(), 20)
+        writer.close()
+        return line
+
+    first, second = create_app(), create_app()
+    with closing(listener):
+        server = start_server(first)
+        before = await connect()
+        before[1].write(b"GET /slow?seconds=0 HTTP/1.1\r\nHost: acme\r\n")
+        later = await connect()  # when it is answered, the other is accepted
+        later[1].write(b"GET /slow?seconds=0 HTTP/1.1\r\nHost: acme\r\n")
+        assert await answer(*later) == b"HTTP/1.1 200 \r\n"
+        closing_event(first).set()
+        await asyncio.sleep(0.05)  # it accepts no more
+        now = await connect()
+        now[1].write(b"GET /slow?seconds=0 HTTP/1.1\r\nHost: acme\r\n")
+        assert await answer(*before) == b"HTTP/1.1 200 \r\n"
+        await asyncio.wait_for(server, 20)
+        server = start_server(second)
+        assert await answer(*now) == b"HTTP/1.1 200 \r\n"
+        closing_event(second).set()
+        await asyncio.wait_for(server, 20)
 
 
 async def test_an_app_starts_and_closes_in_one_task() -> None:
@@ -415,7 +462,10 @@ async def test_hypercorn_alone_closes_the_app_under_a_request_on_python_3_11() -
     reader, writer = await send(address, "/report")
     await until(log, "report started")
     stop.set()
-    await asyncio.wait({server}, timeout=0.5)
+    if sys.version_info >= (3, 12):
+        await asyncio.wait({server}, timeout=0.5)
+    else:
+        await until(log, "close")
     go.set()
     await asyncio.wait_for(server, 20)
     await rest(reader)
@@ -499,10 +549,10 @@ async def test_only_one_process_reports_a_failed_start() -> None:
 
 
 async def report(workers: int, *, group: bool) -> bytes:
-    """What the client of a request of two seconds gets when SIGTERM comes."""
+    """What the client of a request gets when SIGTERM comes, by no time-out."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "hypercorn", "-w", str(workers)),
-        *("-b", "127.0.0.1:0", f"{BUSY}:create_app()"),
+        *("-b", "127.0.0.1:0", "--graceful-timeout", "60", f"{BUSY}:create_app()"),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -514,7 +564,7 @@ async def report(workers: int, *, group: bool) -> bytes:
             while server.log.count("opened") < workers:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await server.wait_until_ready()
-        reader, writer = await send(server.address, "/hold/2")
+        reader, writer = await send(server.address, "/hold/15")
         await server.logged("hold started")
         if group:
             os.killpg(process.pid, signal.SIGTERM)
