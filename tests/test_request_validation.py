@@ -1,8 +1,10 @@
 import asyncio
+import http.client
 import io
 import json
 import re
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -22,7 +24,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from quart import Quart, Response, request
+from quart import Quart, Response, g, request
 from quart.datastructures import FileStorage
 from quart_schema import (
     HttpSecurityScheme,
@@ -35,10 +37,15 @@ from quart_schema import (
 
 from examples.dont import request_validation as dont
 from examples.plain import request_validation as plain
-from examples.request_validation import JSONRequest, LimitedRequest, create_app
-from examples.request_validation.body_limits import LARGER_BODIES
+from examples.request_validation import (
+    JSONRequest,
+    body_limits,
+    create_app,
+    limit_bodies,
+)
 from examples.request_validation.fields import as_list
 from examples.request_validation.models import NewUser, UserChanges, UserView
+from tests.support.scope import asgi_scope
 from tests.support.serving import serving, until
 from tests.support.versions import QUART_0_23
 
@@ -378,21 +385,275 @@ async def test_a_bad_form_is_refused(
 
 
 async def test_one_route_takes_more_than_the_app() -> None:
-    large = b"a" * (LARGER_BODIES["/messages"] + 1)
-    form = {"Content-Type": "multipart/form-data; boundary=X"}
-    client = create_app().test_client()
-    message = await client.post("/messages", data=large, headers=form)
-    user = await client.post("/users", data=b"a" * 70_000, headers=JSON)
-    assert (message.status_code, user.status_code) == (413, 413)
+    async with (
+        serving(create_app()) as address,
+        httpx2.AsyncClient(base_url=f"http://{address}", timeout=20) as client,
+    ):
+        for size, status in ((MEGABYTE, 200), (6 * MEGABYTE, 413)):
+            files = {"files": ("video.mp4", b"a" * size)}
+            form = {"text": "Hello"}
+            message = await client.post("/messages", data=form, files=files)
+            assert message.status_code == status
+        user = await client.post("/users", content=b"a" * 70_000, headers=JSON)
+        assert user.status_code == 413
+        assert user.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "status"),
+    [
+        ("/users", 60_000, 400),
+        ("/users", 70_000, 413),
+        ("/messages", 70_000, 400),
+        ("/messages", 6 * MEGABYTE, 413),
+    ],
+)
+async def test_the_limits_hold_without_a_length(
+    path: str, size: int, status: int
+) -> None:
+    async def parts() -> AsyncGenerator[bytes, None]:
+        for _ in range(0, size, 10_000):
+            yield b"a" * 10_000
 
     async with (
         serving(create_app()) as address,
-        httpx2.AsyncClient(timeout=20) as real_client,
+        httpx2.AsyncClient(timeout=20) as client,
     ):
-        url = f"http://{address}/messages"
-        files = {"files": ("video.mp4", b"a" * MEGABYTE)}
-        response = await real_client.post(url, data={"text": "Hello"}, files=files)
-    assert response.json()["files"] == [MEGABYTE]
+        form = {"Content-Type": "multipart/form-data; boundary=X"}
+        headers = form if path == "/messages" else JSON
+        url = f"http://{address}{path}"
+        answer = await client.post(url, content=parts(), headers=headers)
+    assert answer.status_code == status
+
+
+async def test_each_part_may_name_larger_paths() -> None:
+    app = Quart(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = 1_000
+    assert limit_bodies(app, {"/b": 2_000}) is limit_bodies(app, {"/c": 3_000})
+
+    @app.post("/<name>")
+    async def size(name: str) -> dict[str, int]:
+        return {"size": len(await request.get_data())}
+
+    client = app.test_client()
+    for path, limit in (("/a", 1_000), ("/b", 2_000), ("/c", 3_000)):
+        fits = await client.post(path, data=bytes(limit))
+        too_long = await client.post(path, data=bytes(limit + 1))
+        assert (fits.status_code, too_long.status_code) == (200, 413)
+
+
+SECONDS = 20
+LONG = {"Content-Length": "3000"}
+
+
+def app_of_its_own(*, limited_first: bool = True) -> Quart:
+    """Its hook sets what each of its answers shows; 1,000 bytes may be read."""
+    app = Quart(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = 1_000
+    if limited_first:
+        limit_bodies(app, {})
+    ready = app.extensions["ready"] = asyncio.Event()
+
+    @app.before_request
+    async def load_user() -> None:
+        await ready.wait()
+        g.user = "ada"
+        await request.form
+
+    @app.after_request
+    async def show_user(response: Response) -> Response:
+        response.headers["X-User"] = g.user
+        return response
+
+    @app.errorhandler(413)
+    async def too_long(error: Exception) -> tuple[dict[str, str], int]:
+        return {"error": "too long"}, 413
+
+    @app.post("/read")
+    async def read() -> dict[str, int]:
+        return {"size": len(await request.get_data())}
+
+    @app.post("/unread")
+    async def leave_it_unread() -> tuple[str, int]:
+        return "no", 401
+
+    @app.post("/stream")
+    async def stream() -> Response:
+        last = app.extensions["last"] = asyncio.Event()
+
+        async def parts() -> AsyncGenerator[bytes, None]:
+            yield b"first, "
+            await last.wait()
+            yield b"last"
+
+        return Response(parts())
+
+    if not limited_first:
+        limit_bodies(app, {})
+    return app
+
+
+class Sending:
+    """A client that sends what the test says."""
+
+    def __init__(
+        self, app: Quart, path: str, headers: dict[str, str] | None = None
+    ) -> None:
+        self.left: asyncio.Queue[Any] = asyncio.Queue()
+        self.sent: list[Any] = []
+        scope = asgi_scope("http", path, headers, method="POST")
+        self.task = asyncio.create_task(app(scope, self.left.get, self._send))
+
+    async def _send(self, event: Any) -> None:
+        self.sent.append(event)
+        if event.get("more_body") is False:
+            self.leave()
+
+    async def send(self, size: int, *, more: bool = False) -> None:
+        """It returns when the app has had its turns with it."""
+        event = {"type": "http.request", "body": bytes(size), "more_body": more}
+        self.left.put_nowait(event)
+        await until(lambda: self.left.empty() or bool(self.sent))
+        for _ in range(100):
+            await asyncio.sleep(0)
+
+    def leave(self) -> None:
+        self.left.put_nowait({"type": "http.disconnect"})
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        async with asyncio.timeout(SECONDS):
+            with suppress(ExceptionGroup):  # 0.23 tells the server of a client gone
+                await self.task
+        start, *rest = self.sent
+        headers = {name.decode(): text.decode() for name, text in start["headers"]}
+        return start["status"], headers, b"".join(event["body"] for event in rest)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for LINGER_SECONDS fails."""
+    monkeypatch.setattr(body_limits, "LINGER_SECONDS", 3 * SECONDS)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("limited_first", [True, False])
+async def test_the_app_answers_what_is_told_to_be_too_long(limited_first: bool) -> None:
+    app = app_of_its_own(limited_first=limited_first)
+    client = Sending(app, "/read", LONG)
+    await client.send(2_000, more=True)
+    await client.send(1_000)
+    assert client.sent == []
+    app.extensions["ready"].set()
+    status, headers, body = await client.answer()
+    assert (status, json.loads(body)) == (413, {"error": "too long"})
+    assert headers["x-user"] == "ada"
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("limited_first", [True, False])
+async def test_a_hook_may_read_the_body(limited_first: bool) -> None:
+    app = app_of_its_own(limited_first=limited_first)
+    app.extensions["ready"].set()
+    limit_bodies(app, {"/read": 2_000})
+    client = app.test_client()
+    length = {"Content-Length": "3005"}  # the test client sends none
+    long = await client.post("/read", form={"name": "a" * 3_000}, headers=length)
+    assert (long.status_code, await long.get_json()) == (413, {"error": "too long"})
+    fits = await client.post("/read", form={"name": "a" * 1_500})
+    assert fits.status_code == 200
+
+
+@pytest.mark.usefixtures("patient")
+async def test_what_is_not_read_is_not_refused() -> None:
+    app = app_of_its_own()
+    app.extensions["ready"].set()
+    client = Sending(app, "/unread", LONG)
+    await client.send(3_000)
+    status, _, body = await client.answer()
+    assert (status, body) == (401, b"no")
+
+
+@pytest.mark.parametrize("headers", [{}, LONG])
+async def test_when_the_app_cannot_answer_the_layer_does(
+    monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    monkeypatch.setattr(body_limits, "LINGER_SECONDS", 0.1)
+    app = app_of_its_own()
+    problem = Sending(app, "/read", headers)
+    await problem.send(3_000)
+    assert (await problem.answer())[1]["content-type"] == PROBLEM
+
+    limit_bodies(app, {}).too_large = "application/json", '{"error": "too long"}'
+    own = Sending(app, "/read", headers)
+    await own.send(3_000)
+    status, answered, body = await own.answer()
+    assert (status, json.loads(body)) == (413, {"error": "too long"})
+    assert answered["content-type"] == "application/json"
+    assert answered["content-length"] == str(len(body))
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("headers", [{}, LONG])
+async def test_an_answer_that_has_begun_comes_whole(headers: dict[str, str]) -> None:
+    app = app_of_its_own()
+    client = Sending(app, "/stream", headers)
+    await client.send(2_000, more=True)
+    app.extensions["ready"].set()
+    await until(lambda: len(client.sent) > 1)
+    await client.send(1_000)
+    app.extensions["last"].set()
+    status, _, body = await client.answer()
+    assert (status, body) == (200, b"first, last")
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("ready", [False, True])
+async def test_a_client_that_leaves_is_not_waited_for(ready: bool) -> None:
+    app = app_of_its_own()
+    if ready:
+        app.extensions["ready"].set()
+    client = Sending(app, "/read", LONG)
+    await client.send(2_000, more=True)
+    client.leave()
+    assert (await client.answer())[0] == 413
+
+
+@pytest.mark.usefixtures("patient")
+async def test_the_connection_stays_open_for_the_next_request() -> None:
+    app = app_of_its_own()
+    app.extensions["ready"].set()
+
+    def ask(address: str) -> list[Any]:
+        connection = http.client.HTTPConnection(address, timeout=SECONDS)
+        connection.connect()
+        sockets, statuses = [], []
+        for size in (3_000_000, 3_000_000, 1_000):
+            connection.request("POST", "/read", bytes(size))
+            sockets.append(connection.sock)
+            response = connection.getresponse()
+            response.read()
+            statuses.append(response.status)
+        connection.close()
+        assert len(set(sockets)) == 1
+        return statuses
+
+    async with serving(app) as address:
+        assert await asyncio.to_thread(ask, address) == [413, 413, 200]
+
+
+async def test_none_is_no_limit() -> None:
+    app = Quart(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = None
+    limit_bodies(app, {"/small": 1_000})
+
+    @app.post("/<name>")
+    async def size(name: str) -> dict[str, int]:
+        return {"size": len(await request.get_data())}
+
+    client = app.test_client()
+    assert (await client.get("/none/of/these")).status_code == 404
+    assert (await client.post("/large", data=bytes(17 * MEGABYTE))).status_code == 200
+    assert (await client.post("/small", data=bytes(1_001))).status_code == 413
 
 
 async def test_a_chunked_body_is_buffered_to_its_end_on_0_23() -> None:
@@ -421,7 +682,9 @@ async def test_a_chunked_body_is_buffered_to_its_end_on_0_23() -> None:
         "query_string": b"",
         "headers": [(b"content-type", b"application/json")],
     }
-    request_ended = asyncio.create_task(create_app()(scope, received.__anext__, send))
+    app = app_that_reads()
+    app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    request_ended = asyncio.create_task(app(scope, received.__anext__, send))
     for _ in range(100):
         await asyncio.sleep(0)
     refused_early = bool(sent)
@@ -437,27 +700,6 @@ async def test_a_chunked_body_is_buffered_to_its_end_on_0_23() -> None:
 
 def test_the_limit_is_16_mib_unless_set() -> None:
     assert Quart(__name__).config["MAX_CONTENT_LENGTH"] == 16 * MEGABYTE
-
-
-async def test_a_form_needs_both_limits() -> None:
-    class HalfLimited(JSONRequest):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **(options | {"max_content_length": MEGABYTE}))
-
-    app = create_app()
-    app.request_class = HalfLimited
-    client = app.test_client()
-    files = {"files": text_file(100_000)}
-    form = await client.post("/messages", form={"text": "Hello"}, files=files)
-    raw = await client.post("/users", data=b"a" * 100_000, headers=JSON)
-
-    assert (form.status_code, raw.status_code) == (413, 400)
-
-
-async def test_a_limited_request_reads_json_like_the_others() -> None:
-    assert issubclass(LimitedRequest, JSONRequest)
-    response = await post(create_app(), b"{}", **{"Content-Type": "text/plain"})
-    assert response.status_code == 415
 
 
 def app_that_reads(**options: bool) -> Quart:

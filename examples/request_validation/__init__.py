@@ -10,26 +10,28 @@ from quart import Quart
 from quart_schema import QuartSchema
 
 from ..error_handling import register_error_handlers
-from .body_limits import LimitedRequest
+from .body_limits import BodyLimit, limit_bodies
 from .json_request import JSONRequest
 from .models import NewUser, PageQuery, UserChanges, UserPage, UserView
 from .views import views
 
 __all__ = [
+    "BodyLimit",
     "JSONRequest",
-    "LimitedRequest",
     "NewUser",
     "PageQuery",
     "UserChanges",
     "UserPage",
     "UserView",
+    "limit_bodies",
 ]
 
 
 def create_app() -> Quart:
     app = Quart(__name__)
-    app.request_class = LimitedRequest
+    app.request_class = JSONRequest
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    limit_bodies(app, {"/messages": 5 * 2**20})
     app.extensions["users"] = {}
     QuartSchema(app, openapi_path=None)
     register_error_handlers(app)

@@ -46,15 +46,8 @@ def unawaited_request_body(module: Module, node: ast.Attribute | ast.Call) -> Fo
     called = getattr(node, "func", node)
     end = "" if called is node else "()"
     is_body = module.name(called).removeprefix("quart.request.") + end in BODY.split()
-    if (is_body or saves_upload(module, node)) and misused(module, node):
+    if (is_body or module.saves_upload(node)) and misused(module, node):
         yield node, ast.unparse(called) + end
-
-
-def saves_upload(module: Module, node: ast.AST) -> bool:
-    match node:
-        case ast.Call(func=ast.Attribute(value=ast.Name() as file, attr="save")):
-            return "request.files" in ast.unparse(module.assigned(file) or file)
-    return False
 
 
 @rule("QP108 upload-filename warning", on=ast.Attribute, word="filename")
