@@ -10,7 +10,7 @@ import pytest
 from argon2 import PasswordHasher
 from flask.sessions import session_json_serializer
 from itsdangerous import URLSafeTimedSerializer
-from quart import Quart, g, request, session, websocket
+from quart import Blueprint, Quart, g, request, session, url_for, websocket
 from quart.testing import QuartClient, WebsocketResponseError
 from quart_auth import AuthUser, QuartAuth, current_user, login_user, logout_user
 from quart_auth import login_required as auth_required
@@ -18,12 +18,23 @@ from quart_cors import cors
 from sqlalchemy import delete, select, update
 
 from examples import password_hashing
-from examples.authentication import login_required
+from examples.authentication import (
+    login_required,
+    register_authentication,
+    require_role,
+)
+from examples.configuration import load_settings
 from examples.database_sessions import User, writing
 from examples.dont import sessions as dont
 from examples.plain import sessions as plain
-from examples.sessions import create_app
-from examples.sessions.account import own_path
+from examples.server_sent_events import register_events
+from examples.sessions import create_app, register_pages
+from examples.sessions.account import (
+    caller_by_login,
+    own_path,
+    require_cookie_login,
+    set_page_headers,
+)
 from examples.sessions.logins import RENEWED_EVERY, Login
 from tests.support.browser_pages import BrowserPages
 from tests.support.chromium import chromium
@@ -173,6 +184,43 @@ async def test_a_page_is_never_cached_nor_framed(
         assert answer.headers["Cache-Control"] == "no-store"
         assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
         assert answer.headers["Referrer-Policy"] == "same-origin"
+
+
+async def test_a_view_sends_a_policy_of_its_own(environment: Any) -> None:
+    app = create_app()
+    policy = "default-src 'self'; frame-ancestors 'none'"
+    live = Blueprint("live", __name__)
+    live.after_request(set_page_headers)
+
+    @live.get("/live-page")
+    async def live_page() -> tuple[str, dict[str, str]]:
+        return "<script src=live.js></script>", {"Content-Security-Policy": policy}
+
+    app.register_blueprint(live)
+    answer = await app.test_client().get("/live-page")
+    assert answer.headers.getlist("Content-Security-Policy") == [policy]
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_the_role_is_that_of_the_user_now(environment: Any) -> None:
+    app = create_app()
+    staff = Blueprint("staff", __name__, url_prefix="/staff")
+    staff.before_request(require_cookie_login)
+
+    @staff.get("")
+    async def show_staff() -> dict[str, str]:
+        require_role("admin")
+        return {"username": g.caller.username}
+
+    app.register_blueprint(staff)
+    async with app.test_app():
+        await register(app, ADA)
+        browser = await logged_in(app)
+        assert (await browser.get("/staff")).status_code == 403
+        async with app.app_context(), writing() as database:
+            await database.execute(update(User).values(role="admin"))
+        answer = await browser.get("/staff")
+        assert await answer.get_json() == {"username": "ada"}
 
 
 async def test_pages_of_other_sites_log_nobody_in_or_out(
@@ -441,13 +489,57 @@ async def test_a_page_opens_the_websockets_of_the_service(environment: Any) -> N
 
     async with app.test_app():
         await register(app, ADA)
-        browser = await logged_in(app)
-        assert await hello(browser) == 401
-        await browser.get("/account")
+        assert await hello(app.test_client()) == 401
+        browser, copy = await logged_in(app), app.test_client()
         assert await hello(browser) == "Hello ada"
         assert await hello(browser, "https://evil.example") == 403
-        await browser.post("/account/logout", headers=OWN_PAGE)
-        assert await hello(browser) == 401
+        await plant(copy, **await session_of(browser))
+        assert await hello(copy) == "Hello ada"
+        await browser.post("/account/logout-everywhere", headers=OWN_PAGE)
+        assert [await hello(client) for client in (browser, copy)] == [401, 401]
+        await plant(browser, access_token=app.extensions["tokens"].issue(1, "ada"))
+        assert await hello(browser) == "Hello ada"  # as after /auth/login
+
+
+async def test_the_pages_may_be_registered_before_the_tokens(
+    environment: Any,
+) -> None:
+    app, settings = Quart("acme"), load_settings()
+    register_pages(app)
+    register_authentication(app, settings.token_keys)
+    assert app.extensions["cookie_caller"] is caller_by_login
+
+
+async def test_a_page_hears_events_as_long_as_its_login_lives(
+    environment: Any,
+) -> None:
+    app = create_app()
+    register_events(app)
+    app.extensions["tokens"].lifetime = -60  # a stream ends at once, as after it
+    async with app.test_app():
+        await register(app, ADA)
+        browser, copy = await logged_in(app), app.test_client()
+        await plant(copy, **await session_of(browser))
+        for client in (browser, browser, copy):
+            assert (await client.get("/events")).status_code == 200
+        await browser.get("/account")
+        assert set(await session_of(browser)) == {"login_id", "_permanent"}
+        await browser.post("/account/logout-everywhere", headers=OWN_PAGE)
+        for client in (browser, copy):
+            assert (await client.get("/events")).status_code == 401
+
+
+async def test_what_only_listens_does_not_prolong_a_login(environment: Any) -> None:
+    app = create_app()
+    register_events(app)
+    app.extensions["tokens"].lifetime = -60
+    async with app.test_app():
+        await register(app, ADA)
+        browser = await logged_in(app)
+        expires_at = await set_expiry(app, timedelta(minutes=5))
+        assert (await browser.get("/events")).status_code == 200
+        [login] = await logins(app)
+        assert login.expires_at == expires_at
 
 
 # Keys
@@ -559,6 +651,12 @@ async def test_plain_form_refuses_a_wrong_login(
 
 
 # What Quart does
+
+
+async def test_url_for_puts_what_has_no_place_into_the_query_string(app: Quart) -> None:
+    async with app.test_request_context("/"):
+        url = url_for("pages.show_login", **ADA)
+    assert url == "/login?username=ada&password=correct-horse"
 
 
 def remembering(**config: object) -> Quart:

@@ -16,13 +16,14 @@ from ..configuration import Settings, configure, load_settings
 from ..csrf import register_csrf
 from ..database_sessions import User, register_database, writing
 from ..password_hashing import password_hashing, register_password_hashing
-from .account import pages
+from .account import caller_by_login, pages
 
 __all__ = ["register_pages"]
 
 
 def register_pages(app: Quart, origins: Sequence[str] = ()) -> None:
     """Pages of `origins` may use the routes, too."""
+    app.extensions["cookie_caller"] = caller_by_login
     register_csrf(app, origins)
     app.register_blueprint(pages)
 

@@ -1,5 +1,7 @@
 """Pages for browsers: a login form, and what is behind it."""
 
+import time
+
 from quart import (
     Blueprint,
     Response,
@@ -15,7 +17,7 @@ from quart import (
 from quart.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from ..authentication import tokens
+from ..authentication import Caller, caller_by_token, tokens, unauthorized
 from ..csrf import require_own_page
 from ..database_sessions import User, reading
 from ..password_hashing import password_hashing
@@ -45,16 +47,16 @@ ACCOUNT_PAGE = """\
 
 
 async def set_page_headers(response: Response) -> Response:
+    """A page with scripts, EventSource or websockets sends a policy of its own."""
+    policy = "default-src 'none'; form-action 'self'; frame-ancestors 'none'"
     response.headers["Cache-Control"] = "no-store"
-    response.headers["Content-Security-Policy"] = (
-        "default-src 'none'; form-action 'self'; frame-ancestors 'none'"
-    )
+    response.headers.setdefault("Content-Security-Policy", policy)
     response.headers["Referrer-Policy"] = "same-origin"
     return response
 
 
 async def require_cookie_login() -> ResponseReturnValue | None:
-    """For `before_request`: set `g.user`, or show the login form, or answer 401."""
+    """For `before_request`: set `g.user`, `g.caller`; else show the form, or 401."""
     if request.method == "OPTIONS":  # a CORS preflight carries no cookie
         return None
     login = await current_login()
@@ -64,10 +66,23 @@ async def require_cookie_login() -> ResponseReturnValue | None:
             return redirect(url_for("pages.show_login", next=here), 303)
         abort(401, "Log in.")
     await renew_login(login)
-    user = g.user = login.user
-    token = tokens().issue(user.id, user.username, user.role)
-    session["access_token"] = token  # for the websockets of the page
+    g.user, g.caller = login.user, caller_of(login.user)
     return None
+
+
+def caller_of(user: User) -> Caller:
+    expires = time.time() + tokens().lifetime
+    return Caller(user.id, user.username, user.role, expires)
+
+
+async def caller_by_login() -> Caller:
+    """Who opens a websocket or a stream of a page: looked up anew each time."""
+    if "login_id" not in session:  # logged in by /auth/login, perhaps
+        return await caller_by_token()
+    login = await current_login()
+    if login is None:
+        raise unauthorized("Log in.")
+    return caller_of(login.user)
 
 
 def own_path(target: str) -> str:

@@ -14,7 +14,7 @@ RENEWED_EVERY = timedelta(minutes=1)
 
 
 class Login(Base):
-    """One browser. Without its row every copy of its cookie is void."""
+    """One browser. Without its row no copy of its cookie opens anything more."""
 
     __tablename__ = "logins"
 
