@@ -132,7 +132,7 @@ def create_app(secret_key: str | None = None, origins: Sequence[str] = ()) -> Qu
             app,
             allow_origin=origins,
             allow_credentials=True,
-            allow_headers=["Content-Type"],
+            allow_headers=["Content-Type", "X-CSRF-Token"],
         )
     return app
 

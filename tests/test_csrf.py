@@ -245,6 +245,15 @@ async def test_a_preflight_passes_the_guards(client: QuartClient) -> None:
     assert answer.headers["Access-Control-Allow-Headers"] == "content-type"
 
 
+async def test_a_preflight_may_ask_for_the_token_header(client: QuartClient) -> None:
+    names = "content-type,x-csrf-token"
+    headers = {**PREFLIGHT, "Access-Control-Request-Headers": names}
+    answer = await client.options("/bio", headers=headers)
+    assert answer.headers["Access-Control-Allow-Origin"] == OURS
+    allowed = answer.headers["Access-Control-Allow-Headers"].split(", ")
+    assert sorted(allowed) == ["content-type", "x-csrf-token"]
+
+
 @pytest.mark.parametrize(("origin", "allowed"), [(OURS, OURS), (EVIL, None)])
 async def test_only_listed_origins_read(
     client: QuartClient, origin: str, allowed: str | None
