@@ -7,8 +7,8 @@ Try:
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
-from urllib.parse import urlsplit
 
 import click
 from quart import Quart, Response, request
@@ -23,15 +23,15 @@ class Links:
     """Absolute links from `base_url`, such as https://example.com/shop."""
 
     def __init__(self, app: Quart, base_url: str) -> None:
-        base = urlsplit(base_url)
-        if base.scheme not in {"http", "https"} or not base.netloc:
-            raise ValueError(f"not an http or https address: {base_url!r}")
-        self._routes = app.url_map.bind(
-            base.netloc, script_name=base.path or "/", url_scheme=base.scheme
-        )
+        host = r"(?:[\w.-]+|\[[\da-fA-F:]+\])(?::\d+)?"
+        base = re.fullmatch(rf"(https?)://({host})(/[^\s?#]*)?", base_url)
+        if base is None:
+            raise ValueError("base_url is not just http(s)://host:port/path")
+        scheme, server_name, path = base.groups()
+        self._routes = app.url_map.bind(server_name, path or "/", url_scheme=scheme)
 
     def to(self, endpoint: str, **values: object) -> str:
-        """For views, tasks, threads and commands alike: it asks for no context."""
+        """Views, tasks, threads and commands need no context for it."""
         return self._routes.build(endpoint, values, force_external=True)
 
 

@@ -550,11 +550,50 @@ def test_a_link_begins_with_the_address(base_url: str, beginning: str) -> None:
 
 @pytest.mark.parametrize(
     "base_url",
-    ["", "app.example.com", "//app.example.com", "ftp://a.example", "https:"],
+    [
+        "",
+        "app.example.com",
+        "//app.example.com",
+        "ftp://a.example",
+        "https:",
+        "https://",
+        "https://:443",
+        "https://app.example.com:",
+        "https://app.example.com:https",
+        "https://app.example.com ",
+        " https://app.example.com",
+        "https://app.example.com\n",
+        "https://app. example.com",
+        "https://app.example.com/our shop",
+        "https://ada:secret@app.example.com",
+        "https://ada@app.example.com",
+        "https://app.example.com?x=1",
+        "https://app.example.com/shop?x=1",
+        "https://app.example.com/shop#top",
+    ],
 )
-def test_an_address_without_scheme_or_host_stops_the_start(base_url: str) -> None:
-    with pytest.raises(ValueError, match="not an http or https address"):
+def test_any_other_address_stops_the_start(base_url: str) -> None:
+    with pytest.raises(ValueError, match="base_url is not just http") as refusal:
         create_app(base_url)
+    assert "secret" not in str(refusal.value)  # it is logged
+
+
+async def test_a_link_knows_no_url_defaults_and_no_anchor() -> None:
+    app = Quart(__name__)
+    links = Links(app, "https://app.example.com")
+    app.add_url_rule("/<language>/users/<username>", endpoint="users.show")
+
+    @app.url_defaults
+    def add_language(endpoint: str, values: dict[str, Any]) -> None:
+        values.setdefault("language", "nb")
+
+    user: dict[str, Any] = {"username": "ada", "_anchor": "bio"}
+    async with app.test_request_context("/"):
+        assert url_for("users.show", **user) == "/nb/users/ada#bio"
+        with pytest.raises(BuildError, match=r"Did you forget to specify .*language"):
+            links.to("users.show", **user)
+        link = links.to("users.show", language="nb", **user)
+        assert link == "https://app.example.com/nb/users/ada?_anchor=bio"
 
 
 def test_an_unknown_endpoint_or_a_missing_value_is_an_error() -> None:
