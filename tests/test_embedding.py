@@ -9,7 +9,14 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+)
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,7 +24,7 @@ import pytest
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from hypercorn.utils import LifespanTimeoutError  # noqa: TID251
-from quart import Quart, request, session, url_for, websocket
+from quart import Quart, Response, request, session, url_for, websocket
 from quart.testing.app import LifespanError
 
 from examples import serving
@@ -38,6 +45,7 @@ from examples.embedding import (
 from examples.plain import embedding as plain
 from examples.plain import serving as plain_serving
 from examples.serving import closing_event, run, serve_until_closed
+from tests.support.machine import free_port
 from tests.support.server import running, start
 from tests.support.serving import serving as served
 from tests.support.serving import until
@@ -151,16 +159,18 @@ def test_the_plain_launcher_ends_with_the_bot_too() -> None:
         plain_serving.run(plain.create_app(kicked), "127.0.0.1:0")
 
 
-def test_the_plain_form_does_not_wait_for_a_bot_that_does_not_obey() -> None:
-    async def stubborn() -> None:
-        while not leave.is_set():
-            try:
-                await leave.wait()
-            except asyncio.CancelledError:
-                continue
+def test_the_plain_form_does_not_wait_for_a_slow_logout() -> None:
+    log: list[str] = []
+
+    async def slow() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await leave.wait()
+            log.append("logged out")
 
     leave = asyncio.Event()
-    app = plain.create_app(stubborn)
+    app = plain.create_app(slow)
 
     @app.while_serving
     async def end() -> AsyncGenerator[None, None]:
@@ -168,16 +178,16 @@ def test_the_plain_form_does_not_wait_for_a_bot_that_does_not_obey() -> None:
         yield
 
     @app.after_serving
-    async def never() -> None:
-        pytest.fail("the shutdown went on")
+    async def go_on() -> None:
+        log.append("after_serving")
 
     async def serve_and_leave() -> None:
-        config = serving.server_config("127.0.0.1:0")
-        with pytest.raises(asyncio.InvalidStateError):
-            await serve_until_closed(app, config)
+        await serve_until_closed(app, serving.server_config("127.0.0.1:0"))
         leave.set()
+        await until(lambda: log[-1] == "logged out")
 
     asyncio.run(serve_and_leave())
+    assert log == ["after_serving", "logged out"]
 
 
 # A bot beside the app
@@ -380,8 +390,10 @@ class MuteBot(Bot):
         self.log.append(text)
 
 
-@pytest.mark.usefixtures("short_times")
-async def test_no_answer_is_a_504_and_a_late_one_is_a_message() -> None:
+async def test_no_answer_is_a_504_and_a_late_one_is_a_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(questions, "ANSWER_SECONDS", 0.05)
     bot = MuteBot()
     asked = Questions(bot.send)
     app = create_app(KEYS, bot)
@@ -402,6 +414,35 @@ async def test_an_offline_bot_is_a_503() -> None:
             response = await app.test_client().post(path)
             assert response.status_code == 503
             assert response.headers["Retry-After"] == "5"
+
+
+@pytest.mark.parametrize("error", [ConnectionError("gone"), socket.gaierror(-2)])
+async def test_any_error_of_the_network_is_a_503(error: OSError) -> None:
+    async def fetch_user() -> None:
+        raise error
+
+    with pytest.raises(questions.ServiceUnavailable):
+        await in_time(fetch_user())
+
+
+async def test_a_name_that_is_not_found_is_no_connection_error() -> None:
+    loop = asyncio.get_running_loop()
+    with pytest.raises(questions.ServiceUnavailable):
+        await in_time(loop.getaddrinfo("127.0.0.1", "no-such-service"))
+
+
+async def test_a_client_that_is_not_started_or_closed_is_a_500() -> None:
+    async def fetch_user() -> str:
+        raise RuntimeError("Session is closed")  # as discord.py says after close()
+
+    app = Quart("acme")
+
+    @app.get("/")
+    async def show_user() -> str:
+        return await in_time(fetch_user())
+
+    response = await app.test_client().get("/")
+    assert response.status_code == 500
 
 
 async def test_waiting_questions_are_bounded_and_leave_with_their_client() -> None:
@@ -572,6 +613,23 @@ def test_a_guest_that_does_not_start_stops_the_start(
     assert caplog.messages[-1].endswith("failed: RuntimeError('no broker')")
 
 
+def test_the_start_of_two_guests_fails_with_one_cause(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log: list[str] = []
+    app, second = host_of(guest_app(log)), guest_app()
+
+    @second.before_serving
+    async def connect() -> None:
+        raise ConnectionError("no broker")
+
+    mount(app, "/second", second)
+    assert exit_code(app) == 1
+    assert log == ["guest open"]
+    assert caplog.messages[-1].endswith("failed: RuntimeError('no broker')")
+    assert [record.name for record in caplog.records if "asyncio" in record.name] == []
+
+
 def test_a_guest_that_does_not_close_exits_with_1(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -725,6 +783,122 @@ async def test_sigterm_waits_for_a_request_of_a_guest() -> None:
     assert server.log.endswith("slow ended\nguest closed\n")
 
 
+def streaming_guest() -> Quart:
+    guest = guest_app()
+
+    @guest.get("/events")
+    async def events() -> Response:
+        stream = serving.beats(closing_event(guest))
+        return Response(stream, content_type="text/event-stream")
+
+    return guest
+
+
+class Stream:
+    """A client of /events, read line by line in threads."""
+
+    def __init__(self, address: str, prefix: str) -> None:
+        self.url = f"http://{address}{prefix}/events"
+
+    async def __aenter__(self) -> "Stream":
+        opening = asyncio.to_thread(urllib.request.urlopen, self.url, timeout=20)
+        self.answer = await opening
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.answer.close()
+
+    async def beat(self) -> None:
+        line = await asyncio.to_thread(self.answer.readline)
+        assert line == b"event: beat\n"
+        for _ in range(2):
+            await asyncio.to_thread(self.answer.readline)
+
+    async def rest(self) -> bytes:
+        rest: bytes = await asyncio.to_thread(self.answer.read)
+        return rest
+
+
+END = b"event: end\ndata:\n\n"
+Launch = Callable[[Quart, str], Coroutine[Any, Any, None]]
+
+
+def launch(app: Quart, bind: str) -> Coroutine[Any, Any, None]:
+    return serve_until_closed(app, serving.server_config(bind))
+
+
+def listener_on_a_free_port() -> tuple[str, str]:
+    """What to bind to, and the address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = f"127.0.0.1:{listener.getsockname()[1]}"
+    return f"fd://{listener.detach()}", address
+
+
+@pytest.mark.parametrize("launcher", [launch, plain_serving.serve_until_signal])
+async def test_the_streams_of_a_guest_end_with_the_app(launcher: Launch) -> None:
+    guest = streaming_guest()
+    app = host_of(guest)
+    bind, address = listener_on_a_free_port()
+    server = asyncio.create_task(launcher(app, bind))
+    async with Stream(address, "/guest") as stream:
+        await stream.beat()
+        closing_event(app).set()
+        assert (await stream.rest()).endswith(END)
+    await asyncio.wait_for(server, 20)
+
+
+async def test_the_streams_of_a_guest_end_with_a_shutdown_too() -> None:
+    """The hypercorn command on Python 3.11 sets no event."""
+    guest = streaming_guest()
+    app = host_of(guest)
+    async with served_without_lifespan(app) as address:
+        await app.startup()
+        async with Stream(address, "/guest") as stream:
+            await stream.beat()
+            await app.shutdown()
+            assert (await stream.rest()).endswith(END)
+
+
+def test_a_bot_in_a_guest_ends_the_app_too(caplog: pytest.LogCaptureFixture) -> None:
+    guest = guest_app()
+    register_bot(guest, Bot(run="returns"))
+    assert exit_code(host_of(guest)) == 1
+    assert caplog.messages[-1].endswith("failed: RuntimeError('the bot has ended')")
+
+
+async def test_only_what_is_registered_before_mount_outlives_the_guests_requests() -> (
+    None
+):
+    guest = PlainGuest()
+    app = Quart("acme")
+
+    def register(name: str) -> None:
+        @app.while_serving
+        async def resource() -> AsyncGenerator[None, None]:
+            yield
+            guest.heard.append(f"{name} closed")
+            guest.go.set()
+
+    register("first")
+    mount(app, "/mcp", guest)
+    register("second")
+    async with served_without_lifespan(app) as address:
+        await app.startup()
+        request = asyncio.create_task(
+            asyncio.to_thread(read, f"http://{address}/mcp/slow")
+        )
+        await asyncio.wait_for(guest.started.wait(), 20)
+        await app.shutdown()
+        await request
+    assert guest.heard == [
+        "lifespan.startup",
+        "second closed",
+        "request ended",
+        "lifespan.shutdown",
+        "first closed",
+    ]
+
+
 class OuterApp:
     """An ASGI app that mounts another one below /dash, as Starlette does."""
 
@@ -754,6 +928,37 @@ async def test_quart_lives_in_another_app() -> None:
         async with connected(address, "/dash/ws") as socket:
             assert await asyncio.wait_for(socket.recv(), 20) == ws
     assert log == ["guest open", "guest closed"]
+
+
+async def test_the_outer_app_tells_quart_that_the_process_ends() -> None:
+    inner = streaming_guest()
+    closing = closing_event(inner)
+    bind, address = listener_on_a_free_port()
+    config = serving.server_config(bind)
+    outer: Any = OuterApp(inner)
+    server = asyncio.create_task(serve(outer, config, shutdown_trigger=closing.wait))
+    async with Stream(address, "/dash") as stream:
+        await stream.beat()
+        closing.set()
+        assert (await stream.rest()).endswith(END)
+    await asyncio.wait_for(server, 20)
+
+
+async def test_else_nobody_tells_it() -> None:
+    inner = streaming_guest()
+    ending = asyncio.Event()
+    bind, address = listener_on_a_free_port()
+    config = serving.server_config(bind)
+    outer: Any = OuterApp(inner)
+    server = asyncio.create_task(serve(outer, config, shutdown_trigger=ending.wait))
+    async with Stream(address, "/dash") as stream:
+        await stream.beat()
+        ending.set()
+        await stream.beat()
+        assert not closing_event(inner).is_set()
+        closing_event(inner).set()
+        assert (await stream.rest()).endswith(END)
+    await asyncio.wait_for(server, 20)
 
 
 async def test_quart_takes_its_root_path_for_a_beginning_of_the_path() -> None:
@@ -811,12 +1016,6 @@ class LibraryBot:
     def end(self) -> None:
         assert self.loop is not None
         self.loop.call_soon_threadsafe(self.stop.set)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 async def test_dont_app_as_a_task_of_the_bot_is_all_that_a_signal_ends() -> None:

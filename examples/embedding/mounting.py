@@ -8,14 +8,17 @@ from typing import Any
 
 from quart import Quart
 
-from ..serving import CUT_SECONDS, DRAIN_SECONDS, cancel
+from ..serving import CUT_SECONDS, DRAIN_SECONDS, cancel, closing_event
 
 LIFESPAN_SECONDS = 30
 log = logging.getLogger(__name__)
 
 
 def mount(app: Quart, prefix: str, guest: Any) -> None:
-    """Hand what is below `prefix` to `guest`, an ASGI app that lives with `app`."""
+    """Hand what is below `prefix` to `guest`, an ASGI app that lives with `app`.
+
+    What is registered after it closes while the guest's requests still run.
+    """
     host = app.asgi_app
     state: dict[str, Any] = {}
     requests = OpenRequests()
@@ -32,12 +35,9 @@ def mount(app: Quart, prefix: str, guest: Any) -> None:
         with requests.current():
             await guest({**scope, **place}, receive, send)
 
-    @app.while_serving
-    async def guest_in_the_app() -> AsyncGenerator[None, None]:
-        async with guest_lifespan(guest, state):
-            yield
-            await requests.end()
-
+    app.while_serving(lambda: guest_in_the_app(guest, state, requests))
+    if isinstance(guest, Quart):
+        app.while_serving(lambda: closing_together(app, guest))
     app.asgi_app = dispatch  # type: ignore[method-assign]
 
 
@@ -64,11 +64,27 @@ class OpenRequests:
             await cancel(self._tasks, CUT_SECONDS)
 
 
-@asynccontextmanager
-async def guest_lifespan(
-    guest: Any, state: dict[str, Any]
+async def closing_together(*apps: Quart) -> AsyncGenerator[None, None]:
+    """While serving: when one of `apps` is to end, the others are told."""
+    events = [closing_event(app) for app in apps]
+
+    async def tell_all(closing: asyncio.Event) -> None:
+        await closing.wait()
+        for event in events:
+            event.set()
+
+    watching = [asyncio.create_task(tell_all(event)) for event in events]
+    try:
+        yield
+    finally:
+        events[0].set()
+        await asyncio.wait(watching)
+
+
+async def guest_in_the_app(
+    guest: Any, state: dict[str, Any], requests: OpenRequests
 ) -> AsyncGenerator[None, None]:
-    """Start an ASGI app and close it, as its server would."""
+    """While serving: start an ASGI app and close it, as its server would."""
     loop = asyncio.get_running_loop()
     events = asyncio.Queue[dict[str, str]](2)
     started, closed = loop.create_future(), loop.create_future()
@@ -98,6 +114,7 @@ async def guest_lifespan(
             await events.put({"type": "lifespan.startup"})
             await started
         yield
+        await requests.end()
         async with asyncio.timeout(LIFESPAN_SECONDS):
             await events.put({"type": "lifespan.shutdown"})
             await closed

@@ -13,13 +13,13 @@ Answer = TypeVar("Answer")
 
 
 async def in_time(call: Awaitable[Answer]) -> Answer:
-    """What `call` to the bot returns, or 504 when that takes too long."""
+    """What `call` to the bot returns; 504 when it takes too long, 503 offline."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             return await call
     except TimeoutError:
         raise GatewayTimeout("The bot does not answer.") from None
-    except ConnectionError:
+    except OSError:  # a ConnectionError, or that a name or host is not found
         raise ServiceUnavailable("The bot is offline.", retry_after=5) from None
 
 

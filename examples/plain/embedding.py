@@ -21,7 +21,7 @@ def create_app(run_bot: Callable[[], Coroutine[Any, Any, None]]) -> Quart:
         finally:
             bot.cancel()
             await asyncio.wait({bot}, timeout=2)
-        if not bot.cancelled():
+        if bot.done() and not bot.cancelled():
             bot.result()  # raises what had ended it: exit code 1
 
     return app
