@@ -6,7 +6,6 @@ import importlib
 import json
 import logging
 import re
-import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
@@ -19,6 +18,7 @@ from quart import (
     Blueprint,
     Quart,
     Response,
+    Websocket,
     abort,
     copy_current_request_context,
     g,
@@ -28,11 +28,13 @@ from quart import (
     url_for,
     websocket,
 )
+from quart.json.provider import DefaultJSONProvider
 from quart.signals import (
     appcontext_popped,
     appcontext_pushed,
     got_background_exception,
     got_request_exception,
+    got_websocket_exception,
     request_finished,
     request_started,
 )
@@ -41,8 +43,9 @@ from websockets.exceptions import InvalidStatus
 
 from examples.dont import upgrade as dont
 from examples.plain import upgrade as plain
+from examples.request_validation import BodyLimit
 from examples.testing.test_upgrade import sent_by
-from examples.upgrade import BodyLimit, create_app
+from examples.upgrade import create_app
 from tests.support.memory import forget_peak, peak_mb
 from tests.support.server import ROOT, hypercorn, running
 from tests.support.serving import serving, until
@@ -75,7 +78,7 @@ def table() -> dict[str, dict[str, str]]:
     return {
         what: {"0.22": old, "0.23": new}
         for what, old, new, _ in plain_rows
-        if what not in ("Overridden", "What", "--")
+        if what not in ("Overridden, called", "What", "--")
     }
 
 
@@ -102,6 +105,15 @@ def sample_app(**overrides: Any) -> Quart:
 
         app.add_background_task(send)
         return ""
+
+    @app.websocket("/ws/hello")
+    async def hello() -> None:
+        await websocket.send("hello")
+
+    @app.websocket("/ws/crash")
+    async def crash_in_websocket() -> None:
+        await websocket.send("hello")
+        raise LookupError("crashed")
 
     return app
 
@@ -176,6 +188,18 @@ async def outcome(app: Quart, path: str = "/", method: str = "GET") -> int | str
     return status
 
 
+async def websocket_outcome(app: Quart, path: str = "/ws/hello") -> int | str:
+    """The status or close code, or the name of the error that the server gets."""
+    try:
+        sent = await sent_by(app, "websocket", path)
+    except Exception as error:
+        return type(single_error(error)).__name__
+    [code] = [
+        event[key] for event in sent for key in ("status", "code") if key in event
+    ]
+    return int(code)
+
+
 async def finish(app: Quart) -> None:
     async with asyncio.timeout(SECONDS):
         await asyncio.gather(*app.background_tasks, return_exceptions=True)
@@ -220,6 +244,10 @@ async def error_overrides() -> str:
         calls.append("handle_exception")
         return await Quart.handle_exception(self, error)
 
+    async def handle_websocket_exception(self: Quart, error: Exception) -> Any:
+        calls.append("handle_websocket_exception")
+        return await Quart.handle_websocket_exception(self, error)
+
     def log_exception(self: Quart, info: Any) -> None:
         calls.append("log_exception")
 
@@ -230,6 +258,10 @@ async def error_overrides() -> str:
         called = calls == [override.__name__] and status == 500
         results.add("called" if called else str(status))
         calls.clear()
+    app = sample_app(handle_websocket_exception=handle_websocket_exception)
+    ended = await websocket_outcome(app, "/ws/crash")
+    called = calls == ["handle_websocket_exception"] and ended == 1000
+    results.add("called" if called else str(ended))
     return single(results)
 
 
@@ -287,34 +319,45 @@ async def template_override() -> str:
 async def response_overrides() -> str:
     given: list[Any] = []
 
-    async def process_response(self: Quart, response: Any, context: Any = None) -> Any:
-        given.append(response)
-        return await Quart.process_response(self, response, context)
+    def override(name: str) -> dict[str, Any]:
+        async def method(self: Quart, result: Any, context: Any = None) -> Any:
+            given.append(result)
+            return await getattr(Quart, name)(self, result, context)
 
-    async def finalize_request(self: Quart, result: Any, context: Any = None) -> Any:
-        given.append(result)
-        return await Quart.finalize_request(self, result, context)
+        return {name: method}
 
-    for override in (process_response, finalize_request):
-        assert await outcome(sample_app(**{override.__name__: override})) == 200
-    kinds = {type(one).__name__ for one in given}
-    return "gets the context" if kinds == {"AppContext"} else "gets the answer"
+    for name in ("process_response", "finalize_request"):
+        assert await outcome(sample_app(**override(name))) == 200
+    for name in ("postprocess_websocket", "finalize_websocket"):
+        assert await websocket_outcome(sample_app(**override(name))) == 1000
+    assert len(given) == 4
+    results = {gets_the_context(one) for one in given}
+    return "gets the context" if single(results) else "gets the answer"
+
+
+def gets_the_context(argument: Any) -> bool:
+    return type(argument).__name__ == "AppContext"
 
 
 @row("do_teardown_request")
-async def teardown_override() -> str:
+async def teardown_overrides() -> str:
     given: list[Any] = []
 
-    async def do_teardown_request(self: Quart, exc: Any, context: Any = None) -> None:
-        given.append(exc)
-        await Quart.do_teardown_request(self, exc, context)
+    def override(name: str) -> dict[str, Any]:
+        async def method(self: Quart, exc: Any, context: Any = None) -> None:
+            given.append(exc)
+            await getattr(Quart, name)(self, exc, context)
 
-    app = sample_app(do_teardown_request=do_teardown_request)
-    assert await outcome(app) == 200
-    [exc] = given
-    if exc is None:
+        return {name: method}
+
+    assert await outcome(sample_app(**override("do_teardown_request"))) == 200
+    app = sample_app(**override("do_teardown_websocket"))
+    assert await websocket_outcome(app) == 1000
+    assert len(given) == 2
+    if given == [None, None]:
         return "exc is None"
-    return "exc is the context" if type(exc).__name__ == "AppContext" else "an error"
+    results = {gets_the_context(one) for one in given}
+    return "exc is the context" if single(results) else "an error"
 
 
 @row("do_teardown_appcontext")
@@ -326,27 +369,93 @@ async def appcontext_override() -> str:
     return "called" if status == 200 else str(status)
 
 
+@row("Websocket.__init__ that names receive")
+async def websocket_override() -> str:
+    class NamedArguments(Websocket):
+        def __init__(
+            self,
+            path: Any,
+            query_string: Any,
+            scheme: Any,
+            headers: Any,
+            root_path: Any,
+            http_version: Any,
+            subprotocols: Any,
+            receive: Any,
+            send: Any,
+            accept: Any,
+            close: Any,
+            scope: Any,
+        ) -> None:
+            first = (path, query_string, scheme, headers, root_path)
+            rest = (http_version, subprotocols, receive, send, accept, close)
+            super().__init__(*first, *rest, scope=scope)
+
+    app = sample_app()
+    app.websocket_class = NamedArguments
+    ended = await websocket_outcome(app)
+    return "called" if ended == 1000 else str(ended)
+
+
 @row(
-    "full_dispatch_request, dispatch_request, preprocess_request that call super() "
-    "without their argument"
+    "preprocess_request(), dispatch_request(), full_dispatch_request() called, by "
+    "tests or super()"
 )
-async def dispatch_overrides() -> str:
-    async def full_dispatch_request(self: Quart, context: Any = None) -> Any:
-        return await Quart.full_dispatch_request(self)
-
-    async def dispatch_request(self: Quart, context: Any = None) -> Any:
-        return await Quart.dispatch_request(self)
-
-    async def preprocess_request(self: Quart, context: Any = None) -> Any:
-        return await Quart.preprocess_request(self)
-
+async def calls_without_context() -> str:
     results = set()
-    for override in (full_dispatch_request, dispatch_request, preprocess_request):
-        app = sample_app(**{override.__name__: override})
-        errors = keep_errors(app, got_request_exception)
-        status = await outcome(app)
-        results.add("called" if status == 200 else type(errors[0]).__name__)
+    for step in STEPS:
+        results.add(await called_by_super(f"{step}_request", got_request_exception))
+        method = f"{step}_websocket"
+        results.add(await called_by_super(method, got_websocket_exception))
+        results.add(await called_in_a_test(f"{step}_request"))
     return single(results)
+
+
+STEPS = ("preprocess", "dispatch", "full_dispatch")
+
+
+async def called_by_super(name: str, failed: Any) -> str:
+    async def method(self: Quart, context: Any = None) -> Any:
+        return await getattr(Quart, name)(self)
+
+    app = sample_app(**{name: method})
+    errors = keep_errors(app, failed)
+    ends = outcome if name.endswith("request") else websocket_outcome
+    status = await ends(app)
+    assert status in (200, 500, 1000)  # before accept() the handshake fails
+    return "works" if status != 500 else type(errors[0]).__name__
+
+
+async def called_in_a_test(name: str, *arguments: Any) -> str:
+    app = sample_app()
+    async with app.test_request_context("/"):
+        try:
+            await getattr(app, name)(*arguments)
+        except TypeError as error:
+            return type(error).__name__
+    return "works"
+
+
+async def test_a_context_that_is_passed_works_on_both() -> None:
+    app = sample_app()
+    async with app.test_request_context("/") as ctx:
+        assert await app.preprocess_request(ctx) is None  # type: ignore[arg-type]
+        assert await app.dispatch_request(ctx) == "home"  # type: ignore[arg-type]
+        answered = await app.full_dispatch_request(ctx)  # type: ignore[arg-type]
+    assert answered.status_code == 200
+
+
+@row("most others called")
+async def other_calls_without_context() -> str:
+    error, answer = LookupError("crashed"), Response("tea")
+    called: dict[str, tuple[Any, ...]] = {
+        "finalize_request": ("tea",),
+        "handle_exception": (error,),
+        "make_default_options_response": (),
+        "process_response": (answer,),
+        "update_template_context": ({},),
+    }
+    return single({await called_in_a_test(name, *called[name]) for name in called})
 
 
 # Imports
@@ -361,13 +470,17 @@ def importing(*names: str) -> str:
     return single(results)
 
 
-@row("import of RequestContext, WebsocketContext, request_ctx, websocket_ctx")
+@row(
+    "import of RequestContext, WebsocketContext, request_ctx, websocket_ctx, "
+    "_cv_request"
+)
 async def contexts_imported() -> str:
     return importing(
         "quart.ctx.RequestContext",
         "quart.ctx.WebsocketContext",
         "quart.globals.request_ctx",
         "quart.globals.websocket_ctx",
+        "quart.globals._cv_request",
     )
 
 
@@ -831,6 +944,43 @@ async def test_hooks_do_on_both_what_overrides_did() -> None:
     assert [str(error) for error in errors] == ["no mail"]
 
 
+async def test_websocket_hooks_do_on_both_what_overrides_did() -> None:
+    app = sample_app()
+    calls: list[str] = []
+
+    @app.after_websocket
+    async def finished(response: Any) -> Any:
+        calls.append(f"finished {response}")
+        return response
+
+    @app.teardown_websocket
+    async def close(error: BaseException | None) -> None:
+        calls.append(f"closed {error}")
+
+    assert await websocket_outcome(app) == 1000
+    assert calls == ["finished None", "closed None"]
+
+
+async def test_a_json_provider_is_what_a_json_encoder_was() -> None:
+    class Encoder(json.JSONEncoder):
+        def default(self, value: Any) -> Any:
+            pytest.fail("the encoder is asked")
+
+    class Provider(DefaultJSONProvider):
+        @staticmethod
+        def default(value: Any) -> Any:
+            return sorted(value) if isinstance(value, set) else json_default(value)
+
+    json_default = DefaultJSONProvider.default
+    app = sample_app()
+    app.add_url_rule("/tags", view_func=lambda: {"tags": {"b", "a"}})
+    app.json_encoder = Encoder  # type: ignore[attr-defined]
+    assert await outcome(app, "/tags") == 500
+    app.json = Provider(app)
+    _, _, body = await answer(app, "/tags")
+    assert body == '{"tags":["a","b"]}\n'
+
+
 async def test_an_override_that_passes_on_what_it_gets_works_on_both() -> None:
     seen: list[str] = []
 
@@ -867,7 +1017,26 @@ async def test_an_override_that_passes_on_what_it_gets_works_on_both() -> None:
             seen.append(request.path)
             return await super().handle_request(request)
 
+        async def handle_websocket_exception(self, *arguments: Any) -> Any:
+            seen.append(str(arguments[-1]))
+            return await super().handle_websocket_exception(*arguments)
+
+        async def preprocess_websocket(self, *arguments: Any) -> Any:
+            seen.append("preprocess_websocket")
+            return await super().preprocess_websocket(*arguments)
+
+    class AnyWebsocket(Websocket):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            seen.append(arguments[0])
+            super().__init__(*arguments, **options)
+
     app = App("app")
+    app.websocket_class = AnyWebsocket
+
+    @app.websocket("/ws/crash")
+    async def crash_in_websocket() -> None:
+        await websocket.send("hello")
+        raise LookupError("crashed")
 
     @app.get("/crash")
     async def crash() -> str:
@@ -881,6 +1050,15 @@ async def test_an_override_that_passes_on_what_it_gets_works_on_both() -> None:
         "dispatch_request",
         "for ada",
         "for ada",
+        "LookupError",
+    ]
+    seen.clear()
+    assert await websocket_outcome(app, "/ws/crash") == 1000
+    assert seen == [
+        "/ws/crash",
+        "preprocess_websocket",
+        "crashed",
+        "crashed",
         "LookupError",
     ]
 
@@ -1117,7 +1295,8 @@ async def test_the_view_is_cancelled_and_nothing_more_is_sent() -> None:
 
     app.asgi_app = BodyLimit(app.asgi_app, 100)
     with suppress(ExceptionGroup):  # 0.23 tells the server that the client has left
-        sent = await sent_by(app, "http", "/stubborn", chunk(60), chunk(60))
+        chunks = [chunk(60), chunk(60), chunk(60, more=False)]
+        sent = await sent_by(app, "http", "/stubborn", *chunks)
         assert [event.get("status") for event in sent] == [413, None]
     assert ends == ["cancelled"]
 
@@ -1132,8 +1311,12 @@ async def test_an_early_answer_is_the_only_one_and_the_rest_is_not_kept() -> Non
     app.asgi_app = BodyLimit(app.asgi_app, 100)
     call = Call(app, "/early", "POST", leaves=False)
     call.events.put_nowait(chunk(60))
+    await until(lambda: call.status == 401)
+    call.events.put_nowait(chunk(60))
+    assert not call.answered.is_set()  # the client has not sent all yet
+    call.events.put_nowait(chunk(60, more=False))
     await asyncio.wait_for(call.answered.wait(), SECONDS)
-    call.events.put_nowait(chunk(60))  # with this 0.23 ends the call
+    call.leave()
     await asyncio.wait_for(call.task, SECONDS)
     assert (call.status, call.body) == (401, b"no")
 
@@ -1238,6 +1421,29 @@ async def test_dont_override_what_gets_a_context_on_one_line_only(
         assert (response.text, errors, logged) == ("", [], [])
 
 
+async def test_a_websocket_override_is_closed_by_the_server_on_0_23() -> None:
+    class App(Quart):
+        async def handle_websocket_exception(self, error: Exception) -> Any:
+            return await super().handle_websocket_exception(error)
+
+    app = App("app")
+
+    @app.websocket("/ws/crash")
+    async def crash() -> None:
+        await websocket.send("hello")
+        raise LookupError("crashed")
+
+    errors, logged = keep_errors(app, got_websocket_exception), errors_logged(app)
+    async with (
+        serving(app, loglevel="CRITICAL") as address,
+        connected(address, "/ws/crash") as ws,
+    ):
+        assert await asyncio.wait_for(ws.recv(), SECONDS) == "hello"
+        code, _ = await ending(ws)
+    expected = (1011, 0, 0) if QUART_0_23 else (1000, 1, 1)
+    assert (code, len(errors), len(logged)) == expected
+
+
 def test_dont_branch_on_a_version_that_is_not_there() -> None:
     with pytest.raises(AttributeError, match="__version__"):
         dont.branch_on_the_version()
@@ -1308,34 +1514,3 @@ async def test_what_serves_ends_in_reverse_and_before_after_serving() -> None:
     async with app.test_app():
         pass
     assert ends == ["second", "first", "after_serving"]
-
-
-@pytest.mark.parametrize("level", [logging.WARNING, logging.INFO])
-async def test_the_server_of_app_run_logs_requests_from_info_on(
-    level: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    app = sample_app()
-    app.logger.setLevel(level)
-    listener = socket.create_server(("127.0.0.1", 0))
-    _, port = listener.getsockname()
-    ending = asyncio.Event()
-    options: Any = {
-        "host": f"fd://{listener.detach()}",
-        "shutdown_trigger": ending.wait,
-    }
-    server = asyncio.create_task(app.run_task(**options))
-    async with httpx2.AsyncClient(timeout=SECONDS) as client:
-        assert (await client.get(f"http://127.0.0.1:{port}/")).text == "home"
-    ending.set()
-    await asyncio.wait_for(server, SECONDS)
-    requests = [text for text in caplog.messages if "GET / 1.1 200" in text]
-    assert len(requests) == (level == logging.INFO)
-
-
-async def test_a_root_path_is_taken_off_the_start_of_a_path_only() -> None:
-    client = sample_app().test_client()
-    statuses = {
-        path: (await client.get(path, root_path="/api")).status_code
-        for path in ("/api/", "/", "/v1/api/")
-    }
-    assert statuses == {"/api/": 200, "/": 404, "/v1/api/": 404}
