@@ -1,7 +1,9 @@
 import asyncio
+import gc
 import json
 import logging
 import sqlite3
+import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +20,7 @@ from quart import (
     current_app,
     g,
     request,
+    send_file,
     session,
     stream_with_context,
 )
@@ -25,7 +28,8 @@ from quart.signals import got_request_exception
 from sqlalchemy import text, update
 from werkzeug.exceptions import NotFound
 
-from examples.authentication import Tokens
+from examples import serving as launcher
+from examples.background_tasks import TaskLimit
 from examples.database_sessions import Database, User
 from examples.dont import streaming as dont
 from examples.plain import streaming as plain
@@ -37,14 +41,15 @@ from examples.streaming import (
     repeat,
     stream_response,
 )
+from tests.support import shell
 from tests.support.http_call import http_call, single_error
+from tests.support.login import KEY, bearer
 from tests.support.memory import peak_mb
 from tests.support.nginx import nginx
 from tests.support.server import running
 from tests.support.serving import serving, until
 from tests.support.versions import QUART_0_23
 
-KEY = "correct-horse-battery-staple-2026"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 KINDS = [
     "text/event-stream",
@@ -86,10 +91,6 @@ class Model:
 
 def app_of(model: Model) -> Quart:
     return create_app(model.ask)
-
-
-def bearer(role: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {Tokens([KEY]).issue(1, 'ada', role)}"}
 
 
 @asynccontextmanager
@@ -194,9 +195,12 @@ async def test_an_answer_ends_with_the_app() -> None:
         lines = response.aiter_lines()
         await anext(lines)
         closing_event(app).set()
+        following = asyncio.ensure_future(anext(lines))
+        await asyncio.wait({following}, timeout=0.2)
+        assert not following.done()  # nothing is said before the next token
         model.steps.put_nowait(" sky")
+        assert json.loads(await following) == {"token": " sky"}
         assert [json.loads(line) async for line in lines] == [
-            {"token": " sky"},
             {"error": "The server is restarting."},
         ]
     assert model.stopped_in is model.started_in
@@ -239,6 +243,21 @@ async def test_sigterm_ends_an_answer_with_a_word() -> None:
             assert rest[-1] == {"error": "The server is restarting."}
             assert await code == 0
     assert "Traceback" not in server.log
+
+
+async def test_sigterm_cuts_a_silent_model_without_a_word() -> None:
+    assert launcher.DRAIN_SECONDS == 3
+    async with (
+        running("tests.support.silent_model") as server,
+        asked(server.address) as response,
+    ):
+        lines = response.aiter_lines()
+        assert json.loads(await anext(lines)) == {"token": "Is the sky blue?"}
+        code = asyncio.create_task(server.stop(30))
+        with pytest.raises(httpx2.TransportError):
+            await anext(lines)
+        assert await code == 0
+    assert "cut 1 requests" in server.log
 
 
 async def test_the_model_of_the_example_repeats_the_question() -> None:
@@ -309,6 +328,36 @@ async def test_dont_no_timeout_set_cuts_the_stream_or_hangs() -> None:
             addresses.append(await stack.enter_async_context(serving(app)))
         counts = await asyncio.gather(*map(lines_before_the_end, addresses))
     assert max(counts) < 12
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("lifted", [True, False])
+async def test_a_download_has_sixty_seconds_too(tmp_path: Path, lifted: bool) -> None:
+    megabytes = 16  # more than what the network holds for a reader that pauses
+    film = tmp_path / "film"
+    film.write_bytes(bytes(megabytes * 2**20))
+    app = Quart(__name__)
+    app.config["RESPONSE_TIMEOUT"] = 0.5
+
+    @app.get("/film")
+    async def send_film() -> Response:
+        response = await send_file(film)
+        if lifted:
+            response.timeout = None
+        return response
+
+    async with (
+        serving(app) as address,
+        streamed(address, "/film", timeout=20 if lifted else 1.5) as response,
+    ):
+        await asyncio.sleep(1.2)  # the reader pauses
+        if lifted:
+            assert len(await response.aread()) == megabytes * 2**20
+        else:
+            error = httpx2.ReadTimeout if QUART_0_23 else httpx2.RemoteProtocolError
+            with pytest.raises(error):
+                await response.aread()
+    gc.collect()  # Quart leaves a file open that it has cut
 
 
 async def test_the_plain_form_may_take_longer_too() -> None:
@@ -431,7 +480,7 @@ async def test_nginx_gives_up_a_stream_that_is_silent() -> None:
         await asyncio.Event().wait()
 
     app = app_with(lambda: stream_response(lines(), "text/plain"))
-    options = "proxy_http_version 1.1; proxy_read_timeout 1s;"
+    options = "proxy_http_version 1.1; proxy_read_timeout 3s;"
     async with (
         serving(app) as upstream,
         nginx(upstream, options) as address,
@@ -485,6 +534,53 @@ async def test_without_that_head_runs_an_endless_stream_for_nobody() -> None:
         end.set()
 
 
+async def test_an_answer_made_by_a_task_is_whole_without_its_client() -> None:
+    """The task puts the tokens into a queue, and the view streams what is in it."""
+    model = Model("The")
+    stored: list[str] = []
+    app = Quart(__name__)
+    limit = TaskLimit(app, 10)
+
+    @app.post("/answers")
+    async def answer() -> Response:
+        queue = asyncio.Queue[str | None]()
+
+        async def make() -> None:
+            said = []
+            async for token in model.ask("Is the sky blue?"):
+                said.append(token)
+                queue.put_nowait(token)
+            stored.append(" ".join(said))
+            queue.put_nowait(None)
+
+        async def tokens() -> AsyncGenerator[str, None]:
+            while (token := await queue.get()) is not None:
+                yield token
+
+        limit.add(make)
+        return stream_response(tokens(), "text/plain")
+
+    async with serving(app) as address:
+        async with streamed(address, "/answers", "POST") as response:
+            assert await anext(response.aiter_text()) == "The"
+        for step in ("sky", "is", None):
+            model.steps.put_nowait(step)
+        await until(lambda: stored == ["The sky is"])
+        for step in ("Yes", None):
+            model.steps.put_nowait(step)
+        async with streamed(address, "/answers", "POST") as response:
+            assert await response.aread() == b"Yes"
+
+
+async def test_who_streams_without_an_export_needs_no_database() -> None:
+    """So an app whose User has no email imports what stands on streaming."""
+    modules = "streaming", "server_sent_events", "websocket_scaling"
+    importing = "; ".join(f"import examples.{module}" for module in modules)
+    names = "'sqlalchemy', 'examples.streaming.csv_export'"
+    code = f"import sys; {importing}; print({{{names}}} & {{*sys.modules}})"
+    assert await shell.run(f'{sys.executable} -c "{code}"') == (0, "set()\n")
+
+
 # Exports
 
 
@@ -511,7 +607,7 @@ async def log_in_once(app: Quart, username: str) -> None:
 
 
 async def export(app: Quart) -> list[str]:
-    response = await app.test_client().get("/users.csv", headers=bearer("admin"))
+    response = await app.test_client().get("/users.csv", headers=bearer(1, "admin"))
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
     attachment = 'attachment; filename="users.csv"'
@@ -557,7 +653,7 @@ async def test_a_slow_reader_holds_no_connection(
 async def test_only_an_admin_exports(app: Quart) -> None:
     client = app.test_client()
     assert (await client.get("/users.csv")).status_code == 401
-    refused = await client.get("/users.csv", headers=bearer("user"))
+    refused = await client.get("/users.csv", headers=bearer(1))
     assert refused.status_code == 403
 
 
@@ -570,7 +666,7 @@ async def test_what_fails_before_the_first_byte_has_a_status(app: Quart) -> None
     database: Database = app.extensions["database"]
     async with database.writer.begin() as connection:
         await connection.execute(text("ALTER TABLE users RENAME TO lost"))
-    response = await app.test_client().get("/users.csv", headers=bearer("admin"))
+    response = await app.test_client().get("/users.csv", headers=bearer(1, "admin"))
     assert response.status_code == 500
 
 
@@ -589,7 +685,7 @@ async def test_what_fails_later_breaks_the_connection(
     await add_users(app, "ada")
     monkeypatch.setattr(csv_export, "users_after", fail_on_the_second_page)
     with pytest.raises((ConnectionError, ExceptionGroup)) as caught:
-        await http_call(app, "/users.csv", headers=bearer("admin"))
+        await http_call(app, "/users.csv", headers=bearer(1, "admin"))
     assert isinstance(single_error(caught.value), ConnectionError)
 
 
@@ -614,7 +710,7 @@ async def test_the_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
         await asyncio.to_thread(fill, database, 60_000)
         before = peak_mb(server.process.pid)
         async with streamed(
-            server.address, "/users.csv", headers=bearer("admin")
+            server.address, "/users.csv", headers=bearer(1, "admin")
         ) as response:
             lines = 0
             async for chunk in response.aiter_bytes():

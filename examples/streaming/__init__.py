@@ -13,15 +13,12 @@ from collections.abc import AsyncGenerator, Sequence
 from quart import Quart
 
 from ..authentication import register_authentication
-from ..database_sessions import register_database
 from .answers import Ask, register_answers
-from .csv_export import exports
 from .responses import stream_response
 
 __all__ = [
     "Ask",
     "create_app",
-    "exports",
     "register_answers",
     "repeat",
     "stream_response",
@@ -38,6 +35,10 @@ async def repeat(question: str) -> AsyncGenerator[str, None]:
 def create_app(
     ask: Ask = repeat, keys: Sequence[str] | None = None, database_url: str = ""
 ) -> Quart:
+    # Here, so that who needs no export needs neither a database nor this User.
+    from ..database_sessions import register_database
+    from .csv_export import exports
+
     app = Quart(__name__)
     register_authentication(app, keys or [os.environ["TOKEN_KEY"]])
     default = os.environ.get("DATABASE_URL", "sqlite+aiosqlite:///app.sqlite3")

@@ -151,6 +151,63 @@ async def four():
 
 async def elsewhere():
     return Response(beats())
+## streams
+from quart import stream_with_context
+
+async def lines():
+    yield current_app.name  # QP110
+
+async def words():
+    yield "a"
+
+async def own():
+    async with app.app_context():
+        yield current_app.name
+
+def plain():
+    yield request.path  # QP110
+
+def one():
+    return request.path
+
+@other
+async def wrapped_lines():
+    yield request.path
+
+@app.get("/a")
+async def answered():
+    return lines(), 200
+
+@app.get("/b")
+async def wrapped():
+    return Response(words()), Response(plain()), Response(wrapped_lines()), own()
+
+@app.get("/c")
+async def kept():
+    @stream_with_context
+    async def inner():
+        yield request.path + session["a"] + g.get("user")
+        yield g.user  # QP110
+    return inner()
+
+@app.get("/d")
+async def used():
+    print([word async for word in lines()])
+    if request.args:
+        return stream_with_context(lines)()
+    return one()
+## streams in responses
+async def lines():
+    yield g.user  # QP110
+
+async def others():
+    yield g.user  # QP110
+
+@app.get("/b")
+async def wrapped():
+    if request.args:
+        return current_app.response_class(others())
+    return await make_response(lines(), 200)
 """)
 def test_streams(code: str) -> None:
     check(PREAMBLE + code)

@@ -3,6 +3,7 @@
 import ast
 import re
 
+from ..engine.handed_on import PROXIES, lost
 from ..engine.quart import Module, contains, mentions
 from ..engine.rule import Found, rule
 from ..engine.scopes import FUNCTIONS, Function
@@ -56,3 +57,33 @@ def is_endless(module: Module, made: Function | None) -> bool:
     ways_on = [one.test for one in loops if not contains(one, ast.Break, ast.Return)]
     streams_tokens = bool(TOKENS.search(ast.unparse(made)))
     return streams_tokens or any(map(WITHOUT_END.fullmatch, map(ast.unparse, ways_on)))
+
+
+@rule("QP110 stream-without-context error", on=ast.Call, word="yield")
+def stream_without_context(module: Module, node: ast.Call) -> Found:
+    """`{}` is gone when this generator runs, after the view and its 200; pass the value
+
+    `stream_with_context` keeps `request` and `session` for it, but not `g`.
+
+    runs: get("/lines?word=tea") -> RuntimeError | ExceptionGroup
+
+      @app.get("/lines")
+      async def stream():
+    +     @stream_with_context
+          async def lines():
+              yield request.args["word"]  # here
+
+          return lines()
+    """
+    function, outer = module.local_function(node.func), module.parent(node)
+    if not function or not module.yields(function):
+        return
+    answers = isinstance(outer, ast.Return | ast.Tuple)
+    streamed = answers and module.function(node) in module.views
+    streamed |= isinstance(outer, ast.Call) and mentions(outer.func, *SENDING)
+    if streamed and "_context(" not in ast.unparse(function):
+        match [module.decorator_name(one) for one in function.decorator_list]:
+            case []:
+                yield from lost(module, function, PROXIES)
+            case ["quart.stream_with_context"]:
+                yield from lost(module, function, set(), "quart.g.")
