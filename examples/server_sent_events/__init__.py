@@ -12,9 +12,19 @@ from quart import Quart
 
 from ..authentication import register_authentication
 from .feed import Event, Feed
-from .streams import current_feed, events
+from .shared_feed import SharedFeed
+from .streams import current_feed, event_stream, events, require_page_login
 
-__all__ = ["Event", "Feed", "create_app", "current_feed", "register_events"]
+__all__ = [
+    "Event",
+    "Feed",
+    "SharedFeed",
+    "create_app",
+    "current_feed",
+    "event_stream",
+    "register_events",
+    "require_page_login",
+]
 
 
 def register_events(app: Quart) -> None:

@@ -6,13 +6,15 @@ import secrets
 from collections import deque
 from dataclasses import dataclass
 
+Whom = int | str | None  # a user, a topic, or all
+
 
 @dataclass(frozen=True)
 class Event:
     id: int
     name: str
     data: str  # JSON, which has no line breaks: they would end the field
-    to: int | None = None  # a user, or all
+    to: Whom = None
 
     @property
     def text(self) -> str:
@@ -28,9 +30,10 @@ class Feed:
         self.readers: list[int] = []  # users, once for each stream
         self._events = deque[Event](maxlen=kept)
 
-    def publish(self, name: str, data: object, to: int | None = None) -> None:
-        self.last_id += 1
-        self._events.append(Event(self.last_id, name, json.dumps(data), to))
+    def publish(self, name: str, data: object, to: Whom = None) -> None:
+        event = Event(self.last_id + 1, name, json.dumps(data), to)  # may raise
+        self._events.append(event)
+        self.last_id = event.id
         self.news.set()  # wakes all who wait for it
         self.news = asyncio.Event()
 

@@ -5,16 +5,16 @@ import random
 import time
 from collections.abc import AsyncGenerator
 
-from quart import Blueprint, Response, current_app, g, request, session
+from quart import Blueprint, Response, current_app, g, request
 from quart.typing import ResponseReturnValue
 from werkzeug.exceptions import TooManyRequests
 
 from ..authentication import (
     Caller,
+    cookie_caller,
     login_required,
     require_login,
     require_role,
-    tokens,
 )
 from ..serving import closing_event
 from ..streaming import stream_response
@@ -33,50 +33,69 @@ def current_feed() -> Feed:
 
 @events.get("/events")
 async def show_events() -> Response:
-    if "Authorization" in request.headers:
-        await require_login()
-    else:  # EventSource sends no such header, only cookies
-        g.caller = tokens().read(session.get("access_token", ""))
+    await require_page_login()
+    return event_stream()
+
+
+def event_stream(*topics: str) -> Response:
+    """What is for all, for the caller and for `topics`, which you let it hear."""
     feed = current_feed()
-    streams = feed.readers.count(g.caller.user_id)
-    if len(feed.readers) >= READERS or streams >= READERS_PER_USER:
-        raise TooManyRequests("Too many open pages.", retry_after=60)
-    seen = request.headers.get("Last-Event-ID", feed.last_id, type=int)
-    lines = follow(feed, g.caller, seen, closing_event(current_app))
+    refuse_too_many(feed.readers, g.caller.user_id)
+    seen = request.headers.get("Last-Event-ID", -1, type=int)  # -1 leads to `reset`
+    lines = follow(feed, g.caller, seen, closing_event(current_app), *topics)
     return stream_response(lines, "text/event-stream")
 
 
+async def require_page_login() -> None:
+    """By the token, or by the cookie: EventSource sends nothing else."""
+    if "Authorization" in request.headers:
+        await require_login()
+    else:
+        g.caller = await cookie_caller()
+
+
+def refuse_too_many(readers: list[int], user_id: int) -> None:
+    """Answer 429 when the user, or all together, have enough streams."""
+    if len(readers) >= READERS or readers.count(user_id) >= READERS_PER_USER:
+        raise TooManyRequests("Too many open pages.", retry_after=60)
+
+
 async def follow(
-    feed: Feed, caller: Caller, seen: int, closing: asyncio.Event
+    feed: Feed, caller: Caller, seen: int, closing: asyncio.Event, *topics: str
 ) -> AsyncGenerator[str, None]:
     """What comes behind `seen`, until the caller's token expires or the app ends."""
     feed.readers.append(caller.user_id)  # not in the view: this may never start
     try:
-        yield f"retry: {random.randint(1_000, 5_000)}\nid: {seen}\n\n"
+        yield f"retry: {random.randint(1_000, 5_000)}\n\n"
+        beat = time.monotonic() + HEARTBEAT_SECONDS
         while not closing.is_set() and time.time() < caller.expires:
             event = feed.after(seen)
             if event is None:
-                if not await any_set(feed.news, closing, seconds=HEARTBEAT_SECONDS):
-                    yield f"id: {seen}\n\n"  # shows whether anybody is there
+                await any_set(feed.news, closing, seconds=beat - time.monotonic())
             else:
                 seen = event.id
-                if event.to in (None, caller.user_id):
-                    yield event.text
+                await asyncio.sleep(0)  # there may be many: let others have a turn
+            if event is not None and event.to in (None, caller.user_id, *topics):
+                yield event.text
+            elif time.monotonic() >= beat:
+                yield f"id: {seen}\n\n"  # shows whether anybody is there
+            else:
+                continue
+            beat = time.monotonic() + HEARTBEAT_SECONDS
     finally:
         feed.readers.remove(caller.user_id)
 
 
-async def any_set(*signals: asyncio.Event, seconds: float) -> bool:
-    """Wait until one of them is set; False after `seconds`."""
+async def any_set(*signals: asyncio.Event, seconds: float) -> None:
+    """Wait until one of them is set, but no longer than `seconds`."""
     waiting = {asyncio.create_task(signal.wait()) for signal in signals}
     try:
-        done, _ = await asyncio.wait(
+        await asyncio.wait(
             waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
         )
     finally:
         for task in waiting:
             task.cancel()
-    return bool(done)
 
 
 @events.post("/announcements/<text>")

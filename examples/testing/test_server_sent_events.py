@@ -16,7 +16,7 @@ async def test_a_page_gets_what_it_has_missed() -> None:
     for text in ("lunch", "tea"):
         feed.publish("announcement", text)
     request = app.test_client().request("/events", headers=headers)
-    async with asyncio.timeout(10), request as connection:
+    async with asyncio.timeout(10), app.test_app(), request as connection:
         await connection.send_complete()
         assert b"retry: " in await connection.receive()
         assert b'data: "tea"' in await connection.receive()
