@@ -1,10 +1,9 @@
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import websockets
@@ -12,8 +11,14 @@ from pydantic import BaseModel, TypeAdapter
 from quart import Quart
 from quart.wrappers import Websocket
 
-from examples.authentication import Caller, Tokens, register_authentication
+from examples.authentication import (
+    Caller,
+    Tokens,
+    login_required,
+    register_authentication,
+)
 from examples.dont import websocket_broadcast as dont
+from examples.embedding import Questions, in_time
 from examples.plain import websocket_broadcast as plain
 from examples.serving import closing_event
 from examples.websocket_broadcast import (
@@ -21,14 +26,16 @@ from examples.websocket_broadcast import (
     Hub,
     converse,
     create_app,
-    current_hub,
     hub,
     pubsub,
     register_broadcast,
+    register_hub,
     register_pubsub,
+    register_rooms,
 )
 from examples.websocket_limits import SocketLimit, paced_client
 from examples.websockets import messages
+from tests.support.login import KEY, bearer
 from tests.support.memory import peak_mb
 from tests.support.raw_client import RawClient, frame, raw_client
 from tests.support.server import hypercorn, running
@@ -43,7 +50,6 @@ from tests.support.websocket_client import (
     status,
 )
 
-KEY = "correct-horse-battery-staple-2026"
 ORIGIN = "https://app.example.com"
 Socket = websockets.ClientConnection
 
@@ -57,11 +63,6 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Quart:
 def hub_of(app: Quart) -> Hub:
     found: Hub = app.extensions["hub"]
     return found
-
-
-def bearer(user_id: int, lifetime: int = 900) -> dict[str, str]:
-    token = Tokens([KEY], lifetime).issue(user_id, f"user-{user_id}")
-    return {"Authorization": f"Bearer {token}"}
 
 
 @asynccontextmanager
@@ -148,7 +149,7 @@ async def test_an_app_grants_topics_by_a_function_of_its_own() -> None:
 
     app = Quart(__name__)
     register_authentication(app, [KEY])
-    register_broadcast(app)
+    register_hub(app)
     register_pubsub(app, may_use=may_use)
     async with serving(app) as address, topics(address, 1, "room.user-1") as ada:
         answer = await ask(ada, type="subscribe", topic="news")
@@ -202,6 +203,124 @@ async def test_a_crash_closes_with_1011(caplog: pytest.LogCaptureFixture) -> Non
     assert "RuntimeError: the database is gone" in caplog.text
 
 
+async def team(caller: Caller, room: str) -> bool:
+    return caller.user_id in (1, 2)
+
+
+@pytest.fixture
+def rooms() -> Quart:
+    app = Quart(__name__)
+    register_authentication(app, [KEY])
+    register_hub(app)
+    register_rooms(app, may_enter=team)
+    return app
+
+
+ROOM = "/ws/rooms/team"
+
+
+async def test_a_room_tells_who_comes_and_goes(rooms: Quart) -> None:
+    async with (
+        serving(rooms) as address,
+        connected(address, ROOM, bearer(1)) as ada,
+        connected(address, "/ws/rooms/other", bearer(1)) as other,
+    ):
+        for ws in (ada, other):
+            assert await hear(ws) == {"type": "joined", "user": "user-1"}
+        async with connected(address, ROOM, bearer(2)) as grace:
+            for ws in (ada, grace):
+                assert await hear(ws) == {"type": "joined", "user": "user-2"}
+            assert await ask(grace, type="who") == {"type": "present", "users": [1, 2]}
+            await tell(grace, type="say", text="hello")
+            said = {"type": "said", "user": "user-2", "text": "hello"}
+            assert await hear(ada) == await hear(grace) == said
+        assert await hear(ada) == {"type": "left", "user": "user-2"}
+        for ws in (ada, other):
+            assert await ask(ws, type="who") == {"type": "present", "users": [1]}
+
+
+async def test_a_member_that_breaks_off_has_left(rooms: Quart) -> None:
+    async with serving(rooms) as address, connected(address, ROOM, bearer(1)) as ada:
+        await hear(ada)
+        with closing(await raw_client(address, ROOM, bearer(2))):
+            assert await hear(ada) == {"type": "joined", "user": "user-2"}
+        assert await hear(ada) == {"type": "left", "user": "user-2"}
+
+
+async def test_only_members_enter_a_room(rooms: Quart) -> None:
+    async with serving(rooms) as address, connected(address, ROOM, bearer(1)) as ada:
+        await hear(ada)
+        assert await rejection(address, ROOM, bearer(3)) == 403
+        assert await rejection(address, ROOM) == 403
+        assert await rejection(address, ROOM, {"Authorization": "Bearer none"}) == 401
+        assert await ask(ada, type="who") == {"type": "present", "users": [1]}
+
+
+async def test_a_room_cannot_be_heard_as_a_topic(rooms: Quart) -> None:
+    register_pubsub(rooms)
+    async with serving(rooms) as address, topics(address, 3) as eve:
+        assert (await ask(eve, type="subscribe", topic=ROOM))["type"] == "error"
+
+
+async def test_a_handler_without_a_login_lets_nobody_in(app: Quart) -> None:
+    @app.websocket("/ws/open")
+    async def forgotten() -> None:
+        await converse(pubsub.COMMAND, pubsub.obey, set())
+
+    assert await status(app, "/ws/open", bearer(1)) == 500
+
+
+def seen_by(app: Quart, moved: Callable[[Client, str], Awaitable[None]]) -> None:
+    @app.websocket("/ws/seen")
+    @login_required
+    async def seen() -> None:
+        await converse(pubsub.COMMAND, pubsub.obey, set(), moved)
+
+
+async def test_a_newcomer_is_told_what_it_has_missed(app: Quart) -> None:
+    async def moved(client: Client, how: str) -> None:
+        for number in range(2 * hub.BACKLOG):  # its writer is at work already
+            await hub.tell([client], {"type": how, "number": number})
+
+    seen_by(app, moved)
+    async with (
+        serving(app) as address,
+        connected(address, "/ws/seen", bearer(1)) as ada,
+    ):
+        for number in range(2 * hub.BACKLOG):
+            assert await hear(ada) == {"type": "joined", "number": number}
+
+
+@pytest.mark.parametrize(
+    ("when", "close"),
+    [("joined", (1011, "internal error")), ("left", (4401, "token expired"))],
+)
+async def test_what_fails_when_one_moves_is_logged_and_its_place_is_free(
+    app: Quart,
+    caplog: pytest.LogCaptureFixture,
+    when: str,
+    close: tuple[int, str],
+) -> None:
+    async def moved(client: Client, how: str) -> None:
+        if how == when:
+            raise ZeroDivisionError
+
+    seen_by(app, moved)
+    app.extensions["sockets"] = SocketLimit(per_user=1)
+    async with serving(app) as address:
+        headers = bearer(1, lifetime=1)
+        async with connected(address, "/ws/seen", headers) as ada:
+            assert await ending(ada) == close
+        await until(lambda: len(caplog.records) == 1)
+        assert hub_of(app).clients == set()
+        async with chat(address, 1) as ada:
+            await tell(ada, text="back")
+            assert (await hear(ada))["text"] == "back"
+    [record] = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
+
+
 async def test_views_speak_to_all_and_to_one(app: Quart) -> None:
     client = app.test_client()
 
@@ -225,46 +344,43 @@ async def test_views_speak_to_all_and_to_one(app: Quart) -> None:
         assert (await hear(grace))["type"] == "said"
 
 
-class Answer(BaseModel):
-    id: str
-    temperature: float
+class Said(BaseModel):
+    text: str
 
 
 async def test_a_view_can_wait_for_the_answer_of_one_client(app: Quart) -> None:
-    questions: dict[str, asyncio.Future[float]] = {}
+    async def send(text: str) -> None:
+        if not await hub_of(app).send_to_user(7, {"text": text}):
+            raise ConnectionError("the pump is offline")
+
+    questions = Questions(send)
 
     @app.websocket("/ws/device")
+    @login_required
     async def device() -> None:
-        async def obey(client: Client, answer: Answer) -> None:
-            if answer.id in questions:
-                questions[answer.id].set_result(answer.temperature)
+        async def obey(client: Client, said: Said) -> None:
+            questions.answer(said.text)
 
-        await converse(TypeAdapter(Answer), obey, set())
+        await converse(TypeAdapter(Said), obey, set())
 
-    @app.get("/devices/<int:user_id>/temperature")
-    async def temperature(user_id: int) -> dict[str, float]:
-        question = uuid4().hex
-        questions[question] = asyncio.get_running_loop().create_future()
-        try:
-            async with asyncio.timeout(20):
-                await current_hub().send_to_user(user_id, {"id": question})
-                return {"temperature": await questions[question]}
-        finally:
-            del questions[question]
+    @app.get("/pump/temperature")
+    async def temperature() -> dict[str, str]:
+        return {"temperature": await in_time(questions.ask("temperature"))}
 
     async with (
         serving(app) as address,
-        connected(address, "/ws/device", bearer(7)) as pump,
         connected(address, "/ws/device", bearer(8)),
     ):
-        await until(lambda: len(hub_of(app).clients) == 2)
         client = app.test_client()
-        asking = asyncio.create_task(client.get("/devices/7/temperature"))
-        question = (await hear(pump))["id"]
-        await pump.send(json.dumps({"id": "unknown", "temperature": 0}))
-        await pump.send(json.dumps({"id": question, "temperature": 21.5}))
-        assert await (await asking).get_json() == {"temperature": 21.5}
-    assert questions == {}
+        assert (await client.get("/pump/temperature")).status_code == 503
+        async with connected(address, "/ws/device", bearer(7)) as pump:
+            await until(lambda: len(hub_of(app).clients) == 2)
+            asking = asyncio.create_task(client.get("/pump/temperature"))
+            number, _, question = (await hear(pump))["text"].partition(" ")
+            assert question == "temperature"
+            await tell(pump, text="unknown 0")
+            await tell(pump, text=f"{number} 21.5")
+            assert await (await asking).get_json() == {"temperature": "21.5"}
 
 
 async def test_a_client_that_does_not_read_delays_nobody_and_is_dropped(
@@ -410,6 +526,18 @@ async def test_a_user_has_so_many_sockets(app: Quart) -> None:
             await stack.enter_async_context(connect(address, 1))
         assert await rejection(address, "/ws/chat", bearer(1)) == 429
         await stack.enter_async_context(chat(address, 2))
+
+
+async def test_a_hub_comes_without_the_chat_and_with_a_limit_of_its_own() -> None:
+    app = Quart(__name__)
+    register_authentication(app, [KEY])
+    register_hub(app, SocketLimit(per_user=6))
+    register_pubsub(app)
+    async with serving(app) as address, AsyncExitStack() as stack:
+        assert await rejection(address, "/ws/chat", bearer(1)) == 404
+        for _ in range(6):
+            await stack.enter_async_context(topics(address, 1))
+        assert await rejection(address, "/ws/pubsub", bearer(1)) == 429
 
 
 async def test_the_key_comes_from_the_environment(

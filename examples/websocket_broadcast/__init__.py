@@ -15,24 +15,34 @@ from ..authentication import register_authentication
 from ..websocket_limits import PacedWebsockets, SocketLimit
 from .chat import ROOM, chat
 from .conversation import converse, current_hub
-from .hub import Client, Hub
+from .hub import Client, Hub, Message, tell
 from .pubsub import may_use_topic, register_pubsub
+from .rooms import register_rooms
 
 __all__ = [
     "Client",
     "Hub",
+    "Message",
     "converse",
     "create_app",
     "current_hub",
     "may_use_topic",
     "register_broadcast",
+    "register_hub",
     "register_pubsub",
+    "register_rooms",
+    "tell",
 ]
 
 
-def register_broadcast(app: Quart) -> None:
+def register_hub(app: Quart, sockets: SocketLimit | None = None) -> None:
     app.extensions["hub"] = Hub()
-    app.extensions["sockets"] = SocketLimit()
+    app.extensions["sockets"] = sockets or SocketLimit()
+
+
+def register_broadcast(app: Quart) -> None:
+    """The hub, and `/ws/chat` for all who are logged in."""
+    register_hub(app)
     app.register_blueprint(chat)
 
 
@@ -42,6 +52,7 @@ def create_app(keys: Sequence[str] | None = None) -> Quart:
     register_authentication(app, keys or [os.environ["TOKEN_KEY"]])
     register_broadcast(app)
     register_pubsub(app)
+    register_rooms(app, may_enter=may_use_topic)
 
     @app.post("/announcements/<text>")
     async def announce(text: str) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, Field, TypeAdapter
 from quart import Blueprint, g
 
+from ..authentication import login_required
 from .conversation import converse, current_hub
 from .hub import Client
 
@@ -20,5 +21,6 @@ async def say(client: Client, message: Say) -> None:
 
 
 @chat.websocket("/ws/chat")
+@login_required
 async def talk() -> None:
     await converse(TypeAdapter(Say), say, {ROOM})

@@ -8,7 +8,6 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 from quart import current_app, g, websocket
 
-from ..authentication import require_websocket_login
 from ..websocket_limits import SocketLimit
 from ..websockets import (
     CloseWebsocket,
@@ -20,6 +19,7 @@ from ..websockets import (
 from .hub import Client, Hub
 
 Command = TypeVar("Command")
+Moved = Callable[[Client, str], Awaitable[None]]
 
 
 def current_hub() -> Hub:
@@ -27,13 +27,20 @@ def current_hub() -> Hub:
     return hub
 
 
+async def tell_nobody(client: Client, how: str) -> None:
+    """For a socket that comes and goes unseen."""
+
+
 async def converse(
     kind: TypeAdapter[Command],
     obey: Callable[[Client, Command], Awaitable[None]],
     topics: set[str],
+    moved: Moved = tell_nobody,
 ) -> None:
-    """Be a websocket handler: log in, join `topics`, and `obey` each command."""
-    await require_websocket_login()
+    """Accept who is logged in, join `topics`, and `obey` each command.
+
+    `moved` is told `joined` when the client hears its topics, `left` when no more.
+    """
     hub = current_hub()
     sockets: SocketLimit = current_app.extensions["sockets"]
     with sockets.place(g.caller.user_id):
@@ -42,6 +49,8 @@ async def converse(
         client.topics |= topics
 
         async def read() -> None:
+            await hub.show()
+            await moved(client, "joined")
             while True:
                 await obey(client, await receive_message(kind))
 
@@ -54,11 +63,13 @@ async def converse(
             await asyncio.sleep(g.caller.expires - time.time())
             raise CloseWebsocket(4401, "token expired")
 
-        async with close_codes():
-            hub.clients.add(client)
-            try:
+        hub.clients.add(client)
+        try:
+            async with close_codes():
                 await first_to_end(
                     read(), write(), expire(), client.fall_behind(), going_away()
                 )
-            finally:
-                hub.clients.discard(client)
+        finally:
+            hub.clients.discard(client)
+            await hub.show()
+            await moved(client, "left")

@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from ..websockets import CloseWebsocket
 
 BACKLOG = 128
-Message = Mapping[str, Any]
+Message = dict[str, Any]
 
 
 class Client:
@@ -32,14 +31,18 @@ class Client:
 
 
 class Hub:
-    """Waits for no client, only for its turn among those who publish."""
-
     def __init__(self) -> None:
         self.clients: set[Client] = set()
-        self._turn = asyncio.Lock()
+        self._turn = asyncio.Lock()  # of those who publish
+
+    async def show(self) -> None:
+        """For a hub of many processes: others see now who is here."""
 
     def on_topic(self, topic: str) -> list[Client]:
         return [client for client in self.clients if topic in client.topics]
+
+    async def present(self, topic: str) -> set[int]:
+        return {client.user_id for client in self.on_topic(topic)}
 
     async def publish(self, topic: str, message: Message) -> int:
         """Tell all who hear `topic`, and say how many they are."""
@@ -47,7 +50,7 @@ class Hub:
             return await tell(self.on_topic(topic), message)
 
     async def send_to_user(self, user_id: int, message: Message) -> int:
-        """Tell all sockets of one user; 0 when none is open in this process."""
+        """Tell all sockets of one user; 0 when none is open here."""
         async with self._turn:
             found = [client for client in self.clients if client.user_id == user_id]
             return await tell(found, message)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, TypeAdapter
 from quart import Blueprint, Quart, current_app, g
 
-from ..authentication import Caller
+from ..authentication import Caller, login_required
 from .conversation import converse, current_hub
 from .hub import Client, tell
 
@@ -43,6 +43,7 @@ def register_pubsub(app: Quart, may_use: MayUse = may_use_topic) -> None:
 
 
 @pubsub.websocket("/ws/pubsub")
+@login_required
 async def topics() -> None:
     await converse(COMMAND, obey, set())
 
@@ -56,7 +57,7 @@ async def obey(client: Client, command: Subscribe | Publish) -> None:
         message = {"type": "message", "user": g.caller.username, "text": command.text}
         await current_hub().publish(topic, reply | message)
     elif command.type == "who":
-        users = sorted({other.user_id for other in current_hub().on_topic(topic)})
+        users = sorted(await current_hub().present(topic))
         await tell([client], reply | {"type": "present", "users": users})
     elif command.type == "unsubscribe":
         client.topics.discard(topic)
