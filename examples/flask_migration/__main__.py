@@ -1,0 +1,4 @@
+from ..serving import run
+from . import create_app
+
+run(create_app())
