@@ -115,7 +115,7 @@ async def users_register_log_in_and_see_each_other(
     shown = await client.get(f"/users/{ada['id']}", headers=bob)
     assert shown.json() == ada
     assert (await client.get(f"/users/{ada['id']}")).status_code == 401
-    assert "a mail of 13 characters" in server.log
+    await server.logged("a mail of 13 characters")
 
 
 async def bad_requests_are_problems(

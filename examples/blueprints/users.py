@@ -11,6 +11,7 @@ from ..database_sessions import User, reading, writing
 from ..error_handling import UserNotFound
 from ..password_hashing import password_hashing
 from ..request_validation import NewUser, UserChanges, UserView
+from ..task_queue import store_mail
 
 users = Blueprint("users", __name__, url_prefix="/users")
 USER_PATH = "/<int(min=1, max=2147483647):user_id>"  # what an integer column holds
@@ -26,6 +27,7 @@ async def create_user(data: NewUser) -> tuple[UserView, int]:
     user = User(**data.model_dump(exclude={"password"}), password_hash=password_hash)
     async with writing() as session:
         session.add(user)
+        store_mail(session, user.email, f"Welcome, {user.username}!")
     send_mail(user.email, f"Welcome, {user.username}!")
     return UserView.model_validate(user), 201
 

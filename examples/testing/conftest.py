@@ -23,6 +23,8 @@ async def database_url(tmp_path: Path) -> AsyncIterator[str]:
     if server is None:
         yield f"sqlite+aiosqlite:///{tmp_path}/test.sqlite3"
         return
+    if not server.startswith("postgresql+asyncpg://"):
+        pytest.fail("TEST_DATABASE_URL has to begin with postgresql+asyncpg://")
     name = f"test_{secrets.token_hex(8)}"
     engine = create_async_engine(server, isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
@@ -38,6 +40,7 @@ def settings(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("REDIS_URL", os.environ.get("TEST_REDIS_URL", ""))
     monkeypatch.setenv("SECRET_KEY", secrets.token_hex(32))
     monkeypatch.setenv("TOKEN_KEY", secrets.token_hex(32))
     return load_settings()
