@@ -292,11 +292,11 @@ def test_what_is_left_out_beside_another_framework_is_said(
     assert "another framework is imported there too, so 3 files that do not" in output
 
 
-def test_a_line_of_a_hundred_thousand_names_ends(write: Write, run: Run) -> None:
-    names = ", ".join(["request.form['a']"] * 80_000)
+def test_a_line_of_many_names_ends(write: Write, run: Run) -> None:
+    names = ", ".join(["request.form['a']"] * 20_000)
     write({"app.py": f"from quart import request\n\nx = [{names}, 'ä']\n"})
     found = ids(run("app.py", "--json", "--limit", "0", "--select", "QP101")[1])
-    assert len(found) == 80_000
+    assert len(found) == 20_000
 
 
 BOTH = {"chat.py": "QP301", "tests/chat.py": "QP301"}
@@ -522,7 +522,8 @@ def test_the_output_is_bounded_and_says_so(write: Write, run: Run) -> None:
     assert len(report["findings"]) == 1
     assert report["not_shown"] == 4
     assert report["counts"] == {"QP301": 5}
-    assert len(ids(run(".", "--limit", "0", "--json", "--select", "QP")[1])) == 5
+    write({"more.py": "\n".join(["from quart import safe_join"] * 101)})
+    assert len(ids(run(".", "--json", "--select", "QP901")[1])) == 101
 
 
 def test_the_worst_comes_first_and_notes_do_no_harm(write: Write, run: Run) -> None:
@@ -639,7 +640,7 @@ def test_a_rule_is_explained(rule: Rule, run: Run) -> None:
 def test_the_table_lists_every_rule_as_mdformat_writes_it(run: Run) -> None:
     status, output = run("--rules")
     assert status == 0
-    rows = [line for line in output.splitlines() if line.startswith("| QP")]
+    rows = [line for line in output.splitlines() if line.startswith("| Q")]
     assert sorted(row[2:7] for row in rows) == sorted(RULES)
     assert all(row.count("|") == 5 for row in rows)
     command = [sys.executable, "-m", "mdformat", "--compact-tables", "-"]

@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import gc
 import importlib
 import logging
 import re
@@ -73,8 +74,8 @@ def test_the_wrong_example_is_found_where_it_says(rule: Rule) -> None:
 
 @every_rule
 def test_the_right_example_is_clean(rule: Rule) -> None:
-    found = [*judge(example_of(rule, rule.right), RULES.values())]
-    assert found == []
+    rules = [one for one in RULES.values() if one is rule or not one.of_migration]
+    assert [*judge(example_of(rule, rule.right), rules)] == []
 
 
 @pytest.fixture
@@ -175,7 +176,10 @@ async def test_the_claim_holds(
     async def ran(code: str) -> str:
         caplog.clear()
         with own_logging(empty="printed()" in expression):
-            return await outcome(expression, code, load, output)
+            told = await outcome(expression, code, load, output)
+        if expression == "start" or ".invoke(" in expression:
+            gc.collect()  # an error of the start, or a command's result, keeps itself
+        return told
 
     if claim["line"] in {None, "0.23" if QUART_0_23 else "0.22"}:
         assert await ran(rule.wrong) in expected

@@ -40,6 +40,10 @@ NOT_VISIBLE = {  # what the code alone does not show
         "nest_in_the_factory": NO_RULE,
         "register_twice": "that the other blueprint has the same name",
     },
+    "celery_worker": {
+        "acknowledge_at_once": "which tasks may be lost",
+        "new_loop_for_each_task": NO_RULE,
+    },
     "configuration": {
         "FileSettings": NO_RULE,
         "JsonOrigins": NO_RULE,
@@ -78,6 +82,15 @@ NOT_VISIBLE = {  # what the code alone does not show
         "shared_session": NO_RULE,
         "to_dict": "whether a query loads the relation",
     },
+    "deployment": {
+        "key_made_at_the_start": NO_RULE,
+        "tokens_in_memory": NO_RULE,
+    },
+    "downloads": {
+        "deleted_too_early": NO_RULE,
+        "path_of_the_client": NO_RULE,
+        "shown_inline": "who wrote the files",
+    },
     "embedding": {
         "app_in_a_thread": NO_RULE,
         "bot_in_a_thread": "that the bot has a loop of its own",
@@ -90,6 +103,11 @@ NOT_VISIBLE = {  # what the code alone does not show
         "handle_404_only": "which errors are to be answered in JSON",
         "hide_the_error_in_a_group": NO_RULE,
         "keep_the_defaults_for_tests": "TESTING is right for some tests",
+    },
+    "flask_migration": {
+        "command_as_in_flask": "whether Flask gave the command a context before",
+        "file_without_conditional": "whether clients ask for parts of the file",
+        "flask_behind_alone": NO_RULE,
     },
     "lifespan": {
         "bare_yield": NO_RULE,
@@ -115,6 +133,13 @@ NOT_VISIBLE = {  # what the code alone does not show
         "public_docs": "whether the documents are meant to be public",
         "row_as_response": "which fields of a row are secret",
         "stdlib_dataclasses": "how strict the input has to be",
+    },
+    "reverse_proxy": {
+        "every_host_is_ours": "which headers the proxy sets",
+        "first_forwarded_address": NO_RULE,
+        "preferred_url_scheme": NO_RULE,
+        "proxy_fix_alone": NO_RULE,
+        "redirect_to_https": "that the app stands behind a proxy",
     },
     "server_sent_events": {
         "text_in_data": "what the text holds",
@@ -148,6 +173,18 @@ NOT_VISIBLE = {  # what the code alone does not show
         "lost_traceback": "what kind of logger it is, and whether the error is news",
         "silenced_loggers": NO_RULE,
     },
+    "sync_libraries": {
+        "all_in_the_default_threads": "that the function it is given is slow",
+        "closed_in_a_teardown": NO_RULE,
+        "removed_in_another_thread": NO_RULE,
+        "task_from_a_plain_view": NO_RULE,
+    },
+    "task_queue": {
+        "claim_without_a_lock": "that others claim, too",
+        "delete_before_the_work": NO_RULE,
+        "publish_after_the_commit": "what the function publishes",
+        "publish_before_the_commit": "what the function publishes",
+    },
     "testing": {
         "app_for_all_tests": NO_RULE,
         "command_in_an_async_test": NO_RULE,
@@ -159,6 +196,11 @@ NOT_VISIBLE = {  # what the code alone does not show
     "upgrade": {
         "branch_on_the_version": NO_RULE,
     },
+    "uploads": {
+        "believe_the_client": NO_RULE,
+        "save_in_the_background": NO_RULE,
+        "write_what_comes": NO_RULE,
+    },
     "websocket_broadcast": {
         "unpaced_queues": NO_RULE,
     },
@@ -166,6 +208,11 @@ NOT_VISIBLE = {  # what the code alone does not show
         "count_without_finally": "that the counter limits anything",
         "sleep_in_handler": "that messages come faster than they are read",
         "wait_for_a_message": "that the client may be silent",
+    },
+    "websocket_scaling": {
+        "members_in_a_set": "that the process may be killed",
+        "subscribe_once": NO_RULE,
+        "subscription_per_websocket": NO_RULE,
     },
     "websockets": {
         "clean_up_after_websocket": "that the hook cleans up",

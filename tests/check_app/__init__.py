@@ -3,6 +3,7 @@
 A comment such as `# QP101` marks the line of a finding; a case without marks is clean.
 """
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,14 @@ def put_in(id: str, old: str, new: str) -> set[str]:
     wrong = RULES[id].wrong
     assert old in wrong
     return {found for found, _ in judged(wrong.replace(old, new), RULES[id].file)}
+
+
+def exists(name: str) -> bool:
+    module, _, attribute = name.rpartition(".")
+    try:
+        if module and hasattr(importlib.import_module(module), attribute):
+            return True
+        importlib.import_module(name)
+    except (ImportError, TypeError):
+        return False
+    return True

@@ -1,14 +1,11 @@
 """Error handlers and what clients learn: the rules of error_handling."""
 
-import inspect
-
 import pytest
 import quart
 from check_app.engine.words import CATCH_ALL, PYDANTIC_ERRORS, TEXT_OF
 from check_app.rules import error_handling as rules
 
 from tests.check_app import PREAMBLE, cases, check, judged, put_in
-from tests.support.versions import QUART_0_23
 
 
 @cases("""
@@ -380,32 +377,6 @@ async def view():
 
 def words():
     return "a", "200 OK"
-## overrides
-class One(Quart):
-    name = "a"
-
-    async def handle_exception(self, ctx, error):
-        return error
-
-    async def finalize_request(self, *arguments):
-        return arguments
-
-    async def full_dispatch_request(self, request_context=None):
-        return "a"
-
-    async def process_response(self, response):  # QP904
-        return response
-
-    async def own(self, response):
-        return response
-
-class Two(One):
-    async def preprocess_request(self):  # QP904
-        return ""
-
-class Three(Unknown):
-    async def handle_exception(self, error):
-        return error
 ## every error by a call
 async def failed(error):
     return "a", 500
@@ -570,15 +541,6 @@ async def two(error):
 """)
 def test_errors(code: str) -> None:
     check(PREAMBLE + code)
-
-
-@pytest.mark.parametrize("name", rules.CONTEXT_FIRST.split())
-def test_each_method_that_takes_the_context(name: str) -> None:
-    method = getattr(quart.Quart, name)
-    if QUART_0_23:
-        _, first, *_ = [*inspect.signature(method).parameters, ""]
-        assert first == "ctx"
-    assert "QP904" in put_in("QP904", "handle_exception", name)
 
 
 @pytest.mark.parametrize("name", sorted(CATCH_ALL))

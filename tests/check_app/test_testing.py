@@ -1,4 +1,4 @@
-"""Clients, contexts, fixtures and commands: the rules of testing."""
+"""Clients, fixtures and commands: the rules of testing."""
 
 import importlib
 import inspect
@@ -10,14 +10,12 @@ import pytest
 import quart.cli
 from check_app.engine.project import Project
 from check_app.engine.report import report_on
-from check_app.engine.words import FROM_APP
 from check_app.rules import testing as rules
-from quart import Quart
 from quart.testing import connections
 
 from tests.check_app import PREAMBLE, cases, check, judged, put_in
 
-IDS = ("QP103", "QP201", "QP801", "QP804", "QP805", "QP820")
+IDS = ("QP103", "QP801", "QP804", "QP805", "QP820")
 Found = Callable[[dict[str, str]], list[str]]
 
 
@@ -111,27 +109,6 @@ class TestIt:
         self.client.get("/")  # QP103
         self.other.get("/")
         self.missing.get("/")
-## contexts
-import pytest
-
-async def test_one():
-    context = app.test_request_context("/")
-    with context:  # QP201
-        pass
-    with app.test_client() as client:  # QP201
-        with client.websocket("/"):  # QP201
-            pass
-        with client.session_transaction() as values:  # QP201
-            pass
-        with client.request("/"), other.websocket("/"), open("a"):  # QP201
-            pass
-    async with app.app_context(), app.test_app():
-        pass
-    context.push()  # QP201
-    app.app_context().push()  # QP201
-    await context.pop()
-    stack.push()
-    push()
 ## commands
 import asyncclick
 import click
@@ -254,12 +231,6 @@ def test_each_coroutine(kind: str, name: str) -> None:
     assert inspect.iscoroutinefunction(getattr(getattr(source, owner), name))
     code = f"import {module}\n\ndef test(one: {kind}):\n    one.{name}()\n"
     assert judged(code) == {("QP103", 4)}
-
-
-@pytest.mark.parametrize("name", sorted(FROM_APP))
-def test_each_context(name: str) -> None:
-    assert hasattr(Quart, name)
-    assert "QP201" in put_in("QP201", "app_context", name)
 
 
 @pytest.mark.parametrize("name", sorted(rules.COMMANDS))

@@ -5,7 +5,7 @@ import re
 
 from ..engine.quart import ErrorHandler, Module, mentions, parameters
 from ..engine.rule import Found, rule
-from ..engine.scopes import FUNCTIONS, Function
+from ..engine.scopes import Function
 from ..engine.words import CATCH_ALL, PYDANTIC_ERRORS
 
 WERKZEUG = "werkzeug.exceptions."
@@ -15,15 +15,10 @@ SENDING = ("quart.abort", "quart.websocket.send")
 ENDS = (ast.stmt, ast.Compare, ast.Lambda, ast.Subscript, ast.comprehension)
 HEADERS_KEPT = ("get_response", "get_headers", "headers", "response")
 ENVIRONMENTS = ("DEBUG", "debug", "is_production", "production")
-CONTEXT = re.compile("ctx|context")
 RAISES_404 = re.compile(r"\babort\((404|\D)|NotFound|or_404|send_\w*(file|directory)\(")
 RAISES_500 = re.compile(r"\babort\((500|\D)|InternalServerError\(")
 REVEALING = {"format_exc", "original_exception"}
 TEARDOWNS = ("teardown_app_request", "teardown_appcontext", "teardown_request")
-CONTEXT_FIRST = (  # in Quart 0.23
-    "dispatch_request finalize_request full_dispatch_request handle_exception "
-    "handle_http_exception handle_user_exception preprocess_request process_response"
-)
 
 
 @rule("QP107 status-line error", on=ast.Return)
@@ -343,30 +338,3 @@ def raising_teardown(module: Module, node: ast.Raise) -> Found:
         given = getattr(node.exc, "id", "") in parameters(hook)
         if module.function(node) is hook and not (given or isinstance(near, ast.Try)):
             yield node, ""
-
-
-@rule("QP904 overridden-signature error", on=ast.ClassDef)
-def overridden_signature(module: Module, node: ast.ClassDef) -> Found:
-    """0.23 passes the context first, `{}(self, ctx, ...)`: use a handler or a hook
-
-    It is called with one argument more than on 0.22, or with another one first.
-
-    runs: 0.23: (await get("/crash")).status_code == 500 -> ExceptionGroup
-
-    - class App(Quart):
-    -     async def handle_exception(self, error):
-    -         return await super().handle_exception(error)
-    - app = App(__name__)
-    + @app.errorhandler(500)
-    + async def internal_error(error):
-    +     return {"error": "internal server error"}, 500
-      app.add_url_rule("/crash", "crash", lambda: 1 / 0)
-    """
-    is_app = any(module.class_kind(base) == "quart.Quart" for base in node.bases)
-    for line in node.body if is_app else ():
-        if isinstance(line, FUNCTIONS) and line.name in CONTEXT_FIRST.split():
-            first = [*line.args.posonlyargs, *line.args.args][1:2]
-            if not line.args.vararg and not any(
-                CONTEXT.search(one.arg) for one in first
-            ):
-                yield line, line.name

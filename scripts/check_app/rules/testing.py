@@ -1,4 +1,4 @@
-"""Tests: the client, contexts, fixtures and commands."""
+"""Tests: the client, fixtures and commands."""
 
 import ast
 import re
@@ -14,8 +14,6 @@ COROUTINES = {
     RESPONSE: "get_data get_json",
     words.TEST_WEBSOCKET: "close receive receive_json send send_json",
 }
-OPENED_BY_CLIENT = {words.TEST_CONNECTION, words.TEST_SESSION, words.TEST_WEBSOCKET}
-ASYNC_CONTEXTS = {*words.FROM_APP.values(), *OPENED_BY_CLIENT}
 COMMANDS = {"click.command", "click.Group.command", f"{words.APP_GROUP}.command"}
 LIFESPAN = re.compile(r"\btest_app\b|\bstartup\(|LifespanManager")
 
@@ -40,30 +38,6 @@ def unawaited_client_call(module: Module, node: ast.Attribute | ast.Call) -> Fou
             found = isinstance(node, ast.Call) and module.calls_one_of(node, COROUTINES)
     if found and misused(module, node):
         yield node, ""
-
-
-@rule("QP201 sync-with error", on=(ast.withitem, ast.Call))
-def sync_with(module: Module, node: ast.withitem | ast.Call) -> Found:
-    """`{}` needs `async with`: `with` raises TypeError, and `push()` does nothing
-
-    They are synchronous in Flask; here a context belongs to the task that entered it.
-
-    runs: await name() -> TypeError
-
-      async def name():
-    -     with app.app_context():
-    +     async with app.app_context():
-              return current_app.name
-    """
-    match node:
-        case ast.withitem(context_expr=opened):
-            wrong = isinstance(module.parent(node), ast.With)
-        case ast.Call(func=ast.Attribute(value=opened, attr="push" | "pop")):
-            wrong = misused(module, node)
-        case _:
-            return
-    if wrong and module.kind(opened) in ASYNC_CONTEXTS:
-        yield opened, ast.unparse(opened)
 
 
 @rule("QP801 async-command error", on=ast.AsyncFunctionDef)
