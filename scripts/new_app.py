@@ -22,7 +22,8 @@ from pathlib import Path, PurePosixPath
 ROOT = Path(__file__).resolve().parents[1]
 SERVICE = ROOT / "examples"
 TESTS = SERVICE / "testing"
-NOT_THE_SERVICE = {"__pycache__", "dont", "plain", "testing"}
+NOT_THE_SERVICE = {"__pycache__", "celery_worker", "dont", "plain", "testing"}
+PROGRAMS = ["__main__.py", "task_queue/worker.py"]
 LINE = 88
 SMALL = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.Expr)
 
@@ -41,20 +42,44 @@ PARTS = {
     "background_tasks": Part(
         "the welcome mail, reports with a status", tests=("test_mail",)
     ),
-    "lifespan": Part("/live and /ready"),
+    "deployment": Part("Dockerfile, compose.yaml, units for systemd, nginx.conf"),
+    "downloads": Part("GET /files", tests=("test_files",)),
+    "lifespan": Part("/live and /ready", takes=("deployment",)),
+    "reverse_proxy": Part(
+        "the client's address and https, as nginx tells them",
+        takes=("deployment",),
+        settings=("trusted_hops",),
+    ),
     "server_sent_events": Part("/events, which POST /announcements feeds"),
     "sessions": Part("/login and /account, pages for browsers"),
     "streaming": Part("/users.csv", takes=("server_sent_events",)),
     "structured_logging": Part(
         "one format for every line, request ids", settings=("log_level", "log_json")
     ),
-    "websocket_broadcast": Part("/ws/chat and /ws/pubsub", tests=("test_chat",)),
+    "task_queue": Part(
+        "a worker that sends the welcome mail, and survives restarts",
+        settings=("mail_outbox",),
+        tests=("test_outbox",),
+    ),
+    "uploads": Part(
+        "POST /files",
+        takes=("downloads",),
+        settings=("upload_folder",),
+        tests=("test_files",),
+    ),
+    "websocket_broadcast": Part(
+        "/ws/chat and /ws/pubsub", takes=("websocket_scaling",), tests=("test_chat",)
+    ),
     "websocket_limits": Part(
-        "how much a websocket may send", takes=("websocket_broadcast",)
+        "how much a websocket may send",
+        takes=("websocket_broadcast", "websocket_scaling"),
+    ),
+    "websocket_scaling": Part(
+        "one hub and feed for several processes, by Redis", settings=("redis_url",)
     ),
     "websockets": Part(
         "/ws/echo",
-        takes=("websocket_broadcast", "websocket_limits"),
+        takes=("websocket_broadcast", "websocket_limits", "websocket_scaling"),
         tests=("test_server",),
     ),
 }
@@ -62,12 +87,14 @@ REQUIREMENTS = {
     "argon2": ["argon2-cffi>=25.1"],
     "hypercorn": ["hypercorn>=0.18,<0.19"],
     "jwt": ["pyjwt>=2.12,<3"],
+    "puremagic": ["puremagic>=1.30"],
     "pydantic": ["pydantic>=2.12,<3"],
     "pydantic_settings": ["pydantic-settings>=2.12,<3"],
     "pythonjsonlogger": ["python-json-logger>=4.2,<5"],
     "quart": ["quart>=0.22,<0.24"],
     "quart_cors": ["quart-cors>=0.8,<0.9"],
     "quart_schema": ["quart-schema[pydantic]>=0.25,<0.26"],
+    "redis": ["redis>=8.1,<9"],
     "sqlalchemy": [
         "aiosqlite>=0.22",
         "asyncpg>=0.32",
@@ -76,23 +103,52 @@ REQUIREMENTS = {
     "websockets": ["websockets>=17.4"],
     "httpx2": ["httpx2>=2.16"],
 }
-TOOLS = ["pytest>=9.2", "pytest-asyncio>=1.5"]
+DEPLOYMENT = {  # files that are no modules, and where they go
+    "Dockerfile": "Dockerfile",
+    "acme-worker.service": "deploy/acme-worker.service",
+    "acme.socket": "deploy/acme.socket",
+    "acme@.service": "deploy/acme@.service",
+    "compose.yaml": "compose.yaml",
+    "dockerignore": ".dockerignore",
+    "nginx.conf": "deploy/nginx.conf",
+}
+DEPLOYED = {  # what these files and the README hold of a part
+    "task_queue": (
+        r"^ +MAIL_OUTBOX.*\n|^  worker:\n(?:.+\n)+\n|^systemctl .* acme-worker\n"
+        r"| acme-worker|, MAIL_OUTBOX=true"
+    ),
+    "uploads": (
+        r"^    location = /files \{\n(?:.+\n)+\n|^    volumes: \[\"files:.*\n"
+        r"|^  files:\n| && install .* stored_files"
+    ),
+    "websocket_scaling": (
+        r"^  redis:\n(?:.+\n)+\n|^ +REDIS_URL.*\n|^ +redis: .*\n| redis-server\.service"
+        r"|, Redis|, REDIS_URL"
+    ),
+}
+TOOLS = ["pytest>=9.2", "pytest-asyncio>=1.5", "pytest-timeout>=2.4"]
 ENVIRONMENT = """\
 # Needed: two keys of 32 bytes or more.
 SECRET_KEY=
 TOKEN_KEY=
 # Defaults:
 BIND=127.0.0.1:8000
+TRUSTED_HOPS=0
 DATABASE_URL=sqlite+aiosqlite:///app.sqlite3
+UPLOAD_FOLDER=stored_files
 LOG_LEVEL=INFO
 LOG_JSON=false
+MAIL_OUTBOX=false
 # For PostgreSQL: DATABASE_URL=postgresql+asyncpg://user:password@host/database
-# For pages of other origins: CORS_ORIGINS=https://app.example.com
+# For several processes: REDIS_URL=redis://127.0.0.1:6379/0
+# For pages of other origins: CORS_ORIGINS=https://pages.example.com
 """
 GITIGNORE = """\
 *.sqlite3*
-.env
+*.env
+tls/
 .venv/
+/stored_files/
 __pycache__/
 """
 PYPROJECT = """\
@@ -120,6 +176,7 @@ pythonpath = ["."]
 asyncio_mode = "auto"
 asyncio_default_fixture_loop_scope = "function"
 filterwarnings = ["error"]
+timeout = 60
 """
 README = """\
 # {name}
@@ -134,8 +191,9 @@ python3 -m venv .venv
 .venv/bin/python -m {name}
 ```
 
-The last command reads `.env` and serves on http://127.0.0.1:8000 with a SQLite file; in
-production set the variables of `.env.example` in the environment. In another terminal:
+The last command reads `.env` and serves on http://127.0.0.1:8000 with a SQLite file;
+production takes the variables of `.env.example` from the environment. In another
+terminal:
 
 ```sh
 curl -i http://127.0.0.1:8000/users -H 'Content-Type: application/json' \\
@@ -144,8 +202,44 @@ curl -i http://127.0.0.1:8000/auth/login -H 'Content-Type: application/json' \\
   -d '{{"username": "ada", "password": "correct-horse"}}'
 ```
 
+Routes such as `DELETE /users/1` need the role `admin`. The first admin gets it in the
+database, and logs in again:
+
+```sql
+UPDATE users SET role = 'admin' WHERE username = 'ada';
+```
+
+The tests run on PostgreSQL where `TEST_DATABASE_URL` names a server in which they may
+create databases: `postgresql+asyncpg://user:password@host/database`.
+
 `{name}/app_factory.py` wires the parts, one line each. The tables are made at the
 start; move to migrations (Alembic) before the first change of a table.
+"""
+README_OF_THE_WORKER = """
+With `MAIL_OUTBOX=true` the welcome mail is stored with its user, and a second process
+sends it: `.venv/bin/python -m {name}.task_queue.worker`.
+"""
+README_OF_DEPLOYMENT = """
+## Deployment
+
+`docker compose --env-file compose.env up -d --build --wait` serves it with
+PostgreSQL, Redis and nginx; compose.yaml says what that needs. Put your own host for
+app.example.com.
+
+On a host the project and its `.venv` are in /srv/acme, and nginx.conf and the units of
+systemd, all in `deploy/`, go where their first lines say. /etc/acme.env, mode 0600,
+sets at least SECRET_KEY, TOKEN_KEY, DATABASE_URL, REDIS_URL, MAIL_OUTBOX=true.
+
+```sh
+systemctl enable --now acme.socket acme-worker acme@1 acme@2
+```
+
+starts it. To deploy, restart one after the other:
+
+```sh
+systemctl restart acme-worker
+for number in 1 2; do systemctl restart acme@$number || break; done
+```
 """
 
 
@@ -155,7 +249,9 @@ class Refused(Exception):
 
 @dataclass
 class Module:
-    """One file; `path` is relative to the package, `kept` numbers the statements."""
+    """One file; `path` is relative to the package, `kept` numbers the statements.
+
+    `makers` numbers those that define or serve a name."""
 
     path: PurePosixPath
     source: str
@@ -165,12 +261,16 @@ class Module:
     def __post_init__(self) -> None:
         self.body = ast.parse(self.source).body
         self.defined = set().union(*map(defined, self.body))
-        self.assigned = {
+        assigned = {
             name
             for statement in self.body
             if isinstance(statement, ast.Assign)
             for name in defined(statement)
         }
+        self.makers: dict[str, list[int]] = {}
+        for number, statement in enumerate(self.body):
+            for name in defined(statement) | attached(statement) & assigned:
+                self.makers.setdefault(name, []).append(number)
 
     def keep_exports(self) -> None:
         for number, statement in enumerate(self.body):
@@ -193,6 +293,12 @@ def part_of(path: PurePosixPath) -> str:
 
 def names_in(node: ast.AST) -> set[str]:
     return {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
+
+
+def strings_in(node: ast.AST) -> set[str]:
+    return {
+        str(child.value) for child in ast.walk(node) if isinstance(child, ast.Constant)
+    }
 
 
 def defined(statement: ast.stmt) -> set[str]:
@@ -245,6 +351,8 @@ class Service:
             for name in defined(statement)
         }
         settings = {name for part in self.left_out for name in PARTS[part].settings}
+        if not gone and not any(name in source.lower() for name in settings):
+            return module
         return Module(relative, without_names(source, gone, settings))
 
     def find(self, target: PurePosixPath) -> Module | None:
@@ -256,11 +364,9 @@ class Service:
         if name in module.needed:
             return
         module.needed.add(name)
-        for number, statement in enumerate(module.body):
-            serves = attached(statement) & module.assigned
-            if name in defined(statement) | serves:
-                module.kept.add(number)
-                self.need_names_of(module, statement, name)
+        for number in module.makers.get(name, []):
+            module.kept.add(number)
+            self.need_names_of(module, module.body[number], name)
 
     def need_all(self, module: Module) -> None:
         for number, statement in enumerate(module.body):
@@ -282,7 +388,8 @@ class Service:
 
 
 def without_names(source: str, gone: set[str], settings: set[str]) -> str:
-    """Cut the parameters and statements that use `gone`, and the `settings` fields."""
+    """Cut the parameters and statements that use `gone`, and the `settings`."""
+    variables = {name.upper() for name in settings}
     cuts: list[tuple[int, int]] = []
     starts = [0]
     for line in source.encode().splitlines(keepends=True):
@@ -298,18 +405,22 @@ def without_names(source: str, gone: set[str], settings: set[str]) -> str:
             if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
                 cuts.extend(parameters(statement))
                 visit(statement.body)
-            elif isinstance(statement, ast.ClassDef):
+            elif isinstance(statement, ast.ClassDef | ast.AsyncWith):
                 visit(statement.body)
             elif isinstance(statement, ast.Import | ast.ImportFrom):
                 continue
-            elif names_in(statement) & gone or defined(statement) & settings:
+            elif (
+                names_in(statement) & gone
+                or defined(statement) & settings
+                or strings_in(statement) & variables
+            ):
                 cuts.append(lines(statement))
 
     def parameters(
         function: ast.FunctionDef | ast.AsyncFunctionDef,
     ) -> Iterator[tuple[int, int]]:
         """From the end of the parameter before to the end of the one that goes."""
-        arguments = function.args.args
+        arguments = [*function.args.posonlyargs, *function.args.args]
         defaults = [None] * (len(arguments) - len(function.args.defaults))
         previous = None
         for argument, default in zip(
@@ -395,7 +506,9 @@ def imports(module: Module) -> set[str]:
 def make_project(name: str, left_out: set[str]) -> dict[str, str]:
     """The files of the project and their texts."""
     service = Service(left_out)
-    service.need_all(service.modules[PurePosixPath("__main__.py")])
+    for program in map(PurePosixPath, PROGRAMS):
+        if program in service.modules:
+            service.need_all(service.modules[program])
     tests = [
         service.module(PurePosixPath("testing", path.name), path)
         for path in own_tests(left_out)
@@ -415,11 +528,17 @@ def make_project(name: str, left_out: set[str]) -> dict[str, str]:
     needed = set().union(*map(imports, modules))
     tested = set().union(*map(imports, tests)) - needed
     settings = [name for part in left_out for name in PARTS[part].settings]
+    readme = README.format(name=name)
+    if "task_queue" not in left_out:
+        readme += README_OF_THE_WORKER.format(name=name)
+    if "deployment" not in left_out:
+        files |= deployment_files(name, left_out)
+        readme += deployed(README_OF_DEPLOYMENT, name, left_out)
     return files | {
         ".env": environment(settings, secret=True),
         ".env.example": environment(settings, secret=False),
         ".gitignore": GITIGNORE,
-        "README.md": README.format(name=name),
+        "README.md": readme,
         "pyproject.toml": PYPROJECT.format(
             name=name,
             project=name.replace("_", "-"),
@@ -427,6 +546,21 @@ def make_project(name: str, left_out: set[str]) -> dict[str, str]:
             tools=listed(sorted({*TOOLS, *requirements(tested)})),
         ),
     }
+
+
+def deployment_files(name: str, left_out: set[str]) -> dict[str, str]:
+    files = {}
+    for file, place in DEPLOYMENT.items():
+        text = (SERVICE / "deployment" / file).read_text(encoding="utf-8")
+        if "worker" not in file or "task_queue" not in left_out:
+            files[place.replace("acme", name)] = deployed(text, name, left_out)
+    return files
+
+
+def deployed(text: str, name: str, left_out: set[str]) -> str:
+    for part in left_out & DEPLOYED.keys():
+        text = re.sub(DEPLOYED[part], "", text, flags=re.MULTILINE)
+    return text.replace("acme", name)
 
 
 def own_tests(left_out: set[str]) -> list[Path]:
@@ -449,7 +583,7 @@ def environment(left_out: list[str], *, secret: bool) -> str:
     lines = []
     for line in ENVIRONMENT.splitlines():
         variable, _, value = line.partition("=")
-        if variable.lower() not in left_out:
+        if variable.rpartition(" ")[2].lower() not in left_out:
             key = secrets.token_hex(32) if secret and not value else value
             lines.append(f"{variable}={key}" if "=" in line else line)
     return "\n".join(lines) + "\n"
@@ -502,6 +636,8 @@ def main(arguments: list[str] | None = None) -> int:
         ).items():
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
+            if path == ".env":  # it has keys
+                target.touch(0o600)
             target.write_text(text, encoding="utf-8")
     except OSError as error:
         print(f"{error}; remove {folder} and run again", file=sys.stderr)
