@@ -14,7 +14,7 @@ from functools import partial
 import pytest
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
-from quart import Quart, Response
+from quart import Quart, Response, request
 from websockets.asyncio.client import connect
 
 from examples import serving
@@ -401,10 +401,13 @@ async def served_plainly(app: Quart) -> AsyncIterator[tuple[asyncio.Task[None], 
 
 async def test_the_plain_form_drains_at_sigterm() -> None:
     app = create_app()
+    log: list[str] = []
+    app.before_request(lambda: log.append(request.path))
     async with served_plainly(app) as (server, address):
         events, events_writer = await send(address, "/events")
         await read_beat(events)
         slow, slow_writer = await send(address, "/slow?seconds=0.5")
+        await until(log, "/slow")
         assert app.extensions["closing"] is closing_event(app)
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(server, 20)

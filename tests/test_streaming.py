@@ -98,7 +98,7 @@ async def streamed(
     address: str, path: str, method: str = "GET", **options: Any
 ) -> AsyncIterator[httpx2.Response]:
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(90),
         httpx2.AsyncClient(timeout=30) as client,
         client.stream(method, f"http://{address}{path}", **options) as response,
     ):

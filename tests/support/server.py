@@ -11,6 +11,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNNING_ON = re.compile(r"Running on http://(\S+)")
+# What CPython's own bug prints when two connections that were cut outlive the loop.
+OUTLIVED = re.compile(
+    r"Exception ignored in: <function _SelectorTransport\.__del__ .*?"
+    r"TypeError: 'NoneType' object is not iterable\n",
+    re.DOTALL,
+)
 
 
 class Server:
@@ -25,7 +31,7 @@ class Server:
 
     @property
     def log(self) -> str:
-        return "".join(self._lines)
+        return OUTLIVED.sub("", "".join(self._lines))
 
     def url(self, path: str) -> str:
         return f"http://{self.address}{path}"

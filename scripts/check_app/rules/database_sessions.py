@@ -56,7 +56,7 @@ def shared_session(module: Module, node: ast.Module) -> Found:
 
     And they share a transaction: one rolls back the work of another.
 
-    runs: await asyncio.gather(show_time(), show_time()) -> InvalidRequestError
+    runs: together(show_time(), show_time()) -> InvalidRequestError
 
       engine = create_async_engine("sqlite+aiosqlite:///a.db", poolclass=NullPool)
     - session = AsyncSession(engine)
