@@ -679,8 +679,12 @@ def page_script() -> str:
 
 
 REPORT = """
-const report = (...what) =>
-  fetch("/heard", {method: "POST", body: JSON.stringify(what)});
+let reported = Promise.resolve();
+const report = (...what) => {
+  const send = () =>
+    fetch("/heard", {method: "POST", body: JSON.stringify(what)});
+  reported = reported.then(send, send);  // in order, over whichever connections
+};
 const load = () => report("load");
 const show = ({text}) => text === "more tabs" ? openMore() : report("show", text);
 let open = 1;
