@@ -708,8 +708,12 @@ async def test_a_guest_of_another_framework_lives_as_its_server_would_have_it() 
 
 
 def read(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=20) as answer:
-        return bytes(answer.read())
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return bytes(answer.read())
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise
 
 
 @asynccontextmanager

@@ -14,8 +14,8 @@ TASKS_OF_A_SERVER = 5  # and of the test
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what needs some turns of the loop; TimeoutError after 30 seconds."""
-    async with asyncio.timeout(30):
+    """Wait for what needs some turns of the loop; TimeoutError after a minute."""
+    async with asyncio.timeout(60):
         while True:
             if condition():
                 return
