@@ -20,7 +20,7 @@ SYNC = {
 }
 SENDING = {"quart": "send_file send_from_directory"}
 FLASK_ARGUMENTS = "download_name etag max_age path path_or_file"
-FALLS_OFF = {ast.Assign, ast.Await, ast.Pass, ast.Return}
+FALLS_OFF = ast.Assign, ast.Await, ast.Pass, ast.Return
 ANSWERS = re.compile(r"\b(raise|return \S|yield)")
 ADAPTS = re.compile("async def|ensure_async|coroutinefunction|run_sync")
 
