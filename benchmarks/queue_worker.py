@@ -119,7 +119,6 @@ async def retry_stalled() -> int:
 
 
 if __name__ == "__main__":
-    os.setsid()
     kind, folder = sys.argv[1], Path(sys.argv[2])
     if kind in CELERY:
         celery = celery_mail.celery_of(CELERY[kind], folder)

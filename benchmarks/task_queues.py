@@ -23,7 +23,6 @@ from benchmarks.queue_worker import (
     publish,
     retry_stalled,
 )
-from tests.support.celery_mail import kill_all
 from tests.support.postgres import Postgres, postgres
 from tests.support.redis import RedisServer, redis
 from tests.support.server import start
@@ -41,7 +40,8 @@ async def worker(kind: str, folder: Path) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await kill_all(process)
+        process.kill()
+        await process.end()
 
 
 async def wrote(folder: Path, *words: str, seconds: float = 60) -> bool:

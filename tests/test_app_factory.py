@@ -1,11 +1,10 @@
 import asyncio
 import importlib
 import logging
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from examples.configuration import Settings
 from examples.dont import app_factory as dont
 from examples.plain import app_factory as plain
 from tests.support.machine import free_port
-from tests.support.server import ROOT, Server, hypercorn, start
+from tests.support.server import Server, hypercorn, spawn, start
 from tests.support.serving import until
 from tests.support.versions import QUART_0_23
 
@@ -491,17 +490,7 @@ async def run_as_script(line: str, port: int) -> AsyncIterator[Server]:
         "from examples.dont.app_factory import Quart, _with_users, debug_for_everyone\n"
         f"app = _with_users(Quart('users'))\n{line}"
     )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        code,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    server = Server(process)
+    server = await spawn(sys.executable, "-c", code)
     try:
         await answer(f"http://127.0.0.1:{port}/users/1")
         yield server
@@ -509,8 +498,7 @@ async def run_as_script(line: str, port: int) -> AsyncIterator[Server]:
         error.add_note(server.log)
         raise
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        server.kill()
         await server.exit_code(30)
 
 

@@ -25,7 +25,7 @@ from examples.plain import celery_worker as plain
 from examples.task_queue import Task as StoredTask
 from examples.task_queue import Worker, after, work_on
 from tests.support import task_worker
-from tests.support.celery_mail import KINDS, kill_all, redis_url_of
+from tests.support.celery_mail import KINDS, redis_url_of
 from tests.support.machine import free_port
 from tests.support.redis import RedisServer
 from tests.support.server import Server, start
@@ -60,7 +60,8 @@ class Storm:
 
     async def kill_workers(self) -> None:
         if self.workers:
-            await kill_all(self.workers)
+            self.workers.kill()
+            await self.workers.end()
 
     async def publish(self, database: Database, name: str) -> None:
         """To the outbox, and to the workers that have none."""

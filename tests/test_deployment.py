@@ -30,7 +30,7 @@ from examples.dont import deployment as dont
 from examples.plain import deployment as plain
 from tests.support.machine import free_port, missing
 from tests.support.nginx import HOST, Site, nginx_with_tls
-from tests.support.server import ROOT, Server, hypercorn
+from tests.support.server import ROOT, Server, hypercorn, spawn, start
 from tests.support.serving import serving
 from tests.support.shell import run
 from tests.support.systemd import manager, systemd_is_told
@@ -230,14 +230,11 @@ async def test_systemd_hands_over_descriptor_3_whatever_its_file_says(
     [command] = re.findall("^ExecStart=(.*)", unit, re.MULTILINE)
     command = command.replace("/srv/acme/.venv/bin/python", sys.executable)
     address = f"127.0.0.1:{free_port()}"
-    process = await asyncio.create_subprocess_exec(
+    server = await spawn(
         *(program, "-l", address, *(f"--setenv={n}={v}" for n, v in env.items())),
         *here(shlex.split(command)),
         cwd=tmp_path,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
     )
-    server = Server(process)
     try:
         await server.logged("Listening on")
         async with httpx2.AsyncClient(base_url=f"http://{address}") as client:
@@ -305,15 +302,8 @@ async def container(command: list[str], **env: str) -> Server:
     """Run it as Docker would: as process 1 without privileges, where root may."""
     alone = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
     alone += ["setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
-    process = await asyncio.create_subprocess_exec(
-        *(alone if os.geteuid() == 0 else []),
-        *command,
-        cwd=ROOT,
-        env={**os.environ, "BIND": "127.0.0.1:0", **env},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    return Server(process)
+    alone = alone if os.geteuid() == 0 else []
+    return await spawn(*alone, *command, env={"BIND": "127.0.0.1:0", **env})
 
 
 async def docker_stop(server: Server) -> int:
@@ -417,15 +407,9 @@ async def test_the_plain_form_needs_its_key(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def other_server(name: str, *options: str, **env: str) -> tuple[Server, str]:
     port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", name, "--port", str(port), "--factory", *options),
-        f"{NEWCOMER}:create_app",
-        cwd=ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", **env},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    return Server(process), f"127.0.0.1:{port}"
+    command = (name, "--port", str(port), "--factory", *options)
+    server = await start(*command, f"{NEWCOMER}:create_app", env=env)
+    return server, f"127.0.0.1:{port}"
 
 
 async def until_it_answers(address: str) -> None:
@@ -488,8 +472,7 @@ async def table_row(name: str, *options: str) -> dict[str, Any]:
                         await anext(beats)
                     row["stream at SIGTERM"] = "goes on"
     finally:
-        if server.process.returncode is None:
-            server.process.kill()
+        server.kill()
         await server.end()
         await broken.end()
     return row

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing
 from functools import partial
 
 import pytest
@@ -22,7 +22,7 @@ from examples.dont import serving as dont
 from examples.plain import serving as plain
 from examples.serving import closing_event, create_app, run, serve_until_closed
 from tests.support.raw_client import raw_client
-from tests.support.server import ROOT, Server, hypercorn, running, start
+from tests.support.server import Server, hypercorn, running, start
 
 pytestmark = pytest.mark.usefixtures("signal_handlers")
 BUSY = "tests.support.busy_service"
@@ -553,15 +553,8 @@ async def test_only_one_process_reports_a_failed_start() -> None:
 
 async def report(workers: int, *, group: bool) -> bytes:
     """What the client of a request gets when SIGTERM comes, by no time-out."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hypercorn", "-w", str(workers)),
-        *("-b", "127.0.0.1:0", "--graceful-timeout", "60", f"{BUSY}:create_app()"),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    server = Server(process)
+    options = ("-w", str(workers), "-b", "127.0.0.1:0", "--graceful-timeout", "60")
+    server = await start("hypercorn", *options, f"{BUSY}:create_app()")
     try:
         async with asyncio.timeout(30):
             while server.log.count("opened") < workers:  # noqa: ASYNC110
@@ -570,15 +563,14 @@ async def report(workers: int, *, group: bool) -> bytes:
         reader, writer = await send(server.address, "/hold/15")
         await server.logged("hold started")
         if group:
-            os.killpg(process.pid, signal.SIGTERM)
+            os.killpg(server.process.pid, signal.SIGTERM)
         else:
-            process.send_signal(signal.SIGTERM)
+            server.process.send_signal(signal.SIGTERM)
         await server.exit_code(20)
         answer = await rest(reader)
         writer.close()
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        server.kill()
     return answer
 
 

@@ -11,7 +11,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from celery import Celery  # type: ignore[import-untyped]
@@ -19,7 +18,6 @@ from celery import Celery  # type: ignore[import-untyped]
 from examples.celery_worker import create_celery
 from examples.dont import celery_worker as dont
 from examples.plain import celery_worker as plain
-from tests.support.server import Server
 from tests.support.task_worker import mail_in, write
 
 QUICK = {  # so that a test need not wait for ten seconds
@@ -28,13 +26,6 @@ QUICK = {  # so that a test need not wait for ten seconds
 }
 KINDS = ("defaults", "safe", "outbox")
 OPTIONS = ["--concurrency", "1", "--without-mingle", "--without-gossip"]
-
-
-async def kill_all(worker: Server) -> None:
-    """SIGKILL for a process that leads a session, and for those that it started."""
-    with suppress(ProcessLookupError):
-        os.killpg(worker.process.pid, signal.SIGKILL)
-    await worker.end()
 
 
 def send_in(folder: Path) -> Callable[[str], None]:
@@ -77,7 +68,6 @@ def redis_url_of(kind: str, server: str) -> str:
 
 def main(folder: Path, kinds: list[str]) -> None:
     """One process for each, forked since Celery takes a second to import."""
-    os.setsid()  # `kill_all` ends them all
     for kind in kinds:
         if os.fork() == 0:
             os.environ["REDIS_URL"] = redis_url_of(kind, os.environ["REDIS_URL"])

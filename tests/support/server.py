@@ -5,8 +5,8 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,31 +74,45 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         return await self.exit_code(seconds)
 
+    def kill(self) -> None:
+        """Kill it and what it has started, which may hold its output open."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
     async def end(self) -> None:
         """Leave no process behind: SIGTERM, and SIGKILL after three seconds."""
         if self.process.returncode is None:
-            try:
+            with suppress(TimeoutError):
                 await self.stop(3)
-            except TimeoutError:
-                self.process.kill()
-                await self.process.wait()
+        self.kill()
+        await self.process.wait()
         await self._reader
+
+
+async def spawn(
+    *command: str,
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    pass_fds: Sequence[int] = (),
+) -> Server:
+    """Start a program in a process group of its own, without waiting for it."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=cwd,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+        pass_fds=pass_fds,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    return Server(process)
 
 
 async def start(
     *command: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT
 ) -> Server:
     """Start `python -m COMMAND` in `cwd`, without waiting for it."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        *command,
-        cwd=cwd,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    return Server(process)
+    return await spawn(sys.executable, "-m", *command, env=env, cwd=cwd)
 
 
 @asynccontextmanager

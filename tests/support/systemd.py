@@ -1,16 +1,14 @@
 """What systemd gives a process: a listening socket, and one to notify it by."""
 
 import asyncio
-import os
 import re
-import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.server import ROOT, Server
+from tests.support.server import spawn
 from tests.support.shell import run
 
 
@@ -56,20 +54,10 @@ class Unit:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(str(path))
             notify.setblocking(False)
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", *self.command),
-                cwd=ROOT,
-                env={
-                    **os.environ,
-                    "BIND": f"fd://{descriptor}",
-                    "NOTIFY_SOCKET": str(path),
-                    **self.env,
-                },
-                pass_fds=[descriptor],
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-            )
-            self.server = Server(process)
+            told = {"BIND": f"fd://{descriptor}", "NOTIFY_SOCKET": str(path)}
+            command = (sys.executable, "-m", *self.command)
+            env = {**told, **self.env}
+            self.server = await spawn(*command, env=env, pass_fds=[descriptor])
             async with asyncio.timeout(60):
                 assert await loop.sock_recv(notify, 100) == b"READY=1"
 
@@ -82,8 +70,7 @@ class Unit:
         await self.start()
 
     async def end(self) -> None:
-        if self.server.process.returncode is None:
-            self.server.process.send_signal(signal.SIGKILL)
+        self.server.kill()
         await self.server.end()
 
 
