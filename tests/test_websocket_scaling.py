@@ -841,6 +841,17 @@ async def test_the_plain_form_hears_on_after_a_bad_message(
     assert errors == [UnicodeDecodeError, ZeroDivisionError]
 
 
+async def test_the_plain_form_ends_in_each_of_its_turns(redis_url: str) -> None:
+    before = asyncio.all_tasks()
+    for turns in range(60):
+        app = Quart("acme")
+        plain.share(app, Redis.from_url(redis_url), AsyncMock())
+        async with asyncio.timeout(20), app.test_app():
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        assert asyncio.all_tasks() == before
+
+
 @pytest.mark.parametrize("tries", [1, 2])
 async def test_a_connection_that_was_idle_fails_once_without_another_try(
     redis_url: str, tries: int

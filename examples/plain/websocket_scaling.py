@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 def share(app: Quart, redis: Redis, hear: Callable[[str], Awaitable[None]]) -> None:
     async def follow() -> None:
-        async with redis.pubsub(ignore_subscribe_messages=True) as news:
+        async with redis, redis.pubsub(ignore_subscribe_messages=True) as news:
             while True:
                 try:
                     await news.subscribe("news")
@@ -21,7 +21,7 @@ def share(app: Quart, redis: Redis, hear: Callable[[str], Awaitable[None]]) -> N
 
     @app.while_serving
     async def follow_redis() -> AsyncGenerator[None, None]:
-        async with redis:
-            reader = asyncio.create_task(follow())
-            yield
-            reader.cancel()
+        reader = asyncio.create_task(follow())
+        yield
+        while reader.cancel():  # Python 3.11 may swallow one
+            await asyncio.wait({reader}, timeout=0.1)

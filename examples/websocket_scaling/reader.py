@@ -71,6 +71,5 @@ async def following(bus: Bus, redis_url: str) -> AsyncGenerator[None, None]:
 
 async def end(task: asyncio.Task[None]) -> None:
     """On Python 3.11 redis-py may swallow a cancellation: cancel it again."""
-    while not task.done():
-        task.cancel()
+    while task.cancel():
         await asyncio.wait({task}, timeout=0.1)
