@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import traceback
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -424,17 +424,23 @@ async def test_the_example_does_not_wait_for_ever(postgres_url: str) -> None:
 
 
 async def test_a_server_that_never_answers_is_503() -> None:
+    gone = asyncio.Event()
+
     async def say_nothing(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        await reader.read()  # until the client gives up
-        writer.close()
+        with suppress(ConnectionError):
+            await reader.read()  # until the client gives up
+            writer.close()
+            await writer.wait_closed()
+        gone.set()
 
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     engine = open_engine(f"postgresql+asyncpg://tests@{host}:{port}/test", timeout=0.5)
     async with server, asyncio.timeout(30):
         error = await error_of(engine, "SELECT 1")
+        await gone.wait()
     assert isinstance(error, DatabaseUnavailable)
     assert isinstance(error.__cause__, TimeoutError)
 
