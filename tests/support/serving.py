@@ -27,6 +27,12 @@ def nobody_connected() -> bool:
     return len(asyncio.all_tasks()) <= TASKS_OF_A_SERVER
 
 
+def ignore_cuts(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Python 3.11 reports each connection that the end of a server cuts."""
+    if not isinstance(context.get("exception"), asyncio.CancelledError):
+        loop.default_exception_handler(context)
+
+
 @asynccontextmanager
 async def serving(app: Quart, *, port: int = 0, **options: Any) -> AsyncIterator[str]:
     """Yield host:port; `options` are Hypercorn's. Close the clients before leaving."""
@@ -41,6 +47,7 @@ async def serving(app: Quart, *, port: int = 0, **options: Any) -> AsyncIterator
     try:
         yield f"{host}:{port}"
     finally:
+        asyncio.get_running_loop().set_exception_handler(ignore_cuts)
         ending.set()
         _, open_still = await asyncio.wait({server}, timeout=20)
         while tasks := asyncio.all_tasks() - outside:
